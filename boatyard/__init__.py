@@ -1,0 +1,1 @@
+"""Boatyard: the whole life of Kubernetes clusters as Prefect flows."""

@@ -1,0 +1,94 @@
+"""The one source of time. Everything that compares, schedules or expires takes a `Clock`, so tests own time."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from boatyard.errors import DeadlineExceeded
+
+
+class Clock(Protocol):
+    """Wall time in UTC, and a monotonic count of seconds for deadlines."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait until `event` is set or `seconds` have passed on this clock; True if it was set."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(max(0.0, seconds))
+
+
+class ManualClock:
+    """A clock that moves only when told to; waiting on it moves it."""
+
+    def __init__(self, start: datetime) -> None:
+        if start.tzinfo is None:
+            raise ValueError("a clock needs a time zone")
+        self._now = start.astimezone(UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        with self._lock:
+            return self._now
+
+    def monotonic(self) -> float:
+        return self.now().timestamp()
+
+    def advance(self, by: timedelta) -> None:
+        with self._lock:
+            self._now += by
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        if event.is_set():
+            return True
+        self.advance(timedelta(seconds=max(0.0, seconds)))
+        return event.is_set()
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A point in time by which something must have ended; `what` names it in the error."""
+
+    at: float
+    what: str
+    clock: Clock
+
+    @classmethod
+    def after(cls, seconds: float, what: str, clock: Clock) -> "Deadline":
+        return cls(clock.monotonic() + seconds, what, clock)
+
+    @property
+    def left(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.at - self.clock.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.clock.monotonic() >= self.at
+
+    def check(self, waiting_for: Callable[[], str] | str = "") -> None:
+        """Raise `DeadlineExceeded` when the time is over, saying what was still awaited."""
+        if self.passed:
+            rest = waiting_for() if callable(waiting_for) else waiting_for
+            raise DeadlineExceeded(f"{self.what} did not end in time" + (f": still waiting for {rest}." if rest else "."))
+
+    def sooner(self, seconds: float, what: str) -> "Deadline":
+        """A deadline of its own for a part of the work, never later than this one."""
+        return Deadline(min(self.at, self.clock.monotonic() + seconds), what, self.clock)

@@ -1,0 +1,1 @@
+"""Drivers: one folder a distribution, all with the same file names."""

@@ -1,0 +1,174 @@
+"""The driver contract: what a distribution must, and may, be able to do.
+
+Capabilities are classes: a driver that has the methods has the capability (`isinstance(driver, Upgradable)`).
+Every method observes before it acts, does only what is missing, and may be killed and called again at any point.
+Every method waits until its effect can be observed, and raises `DeadlineExceeded` when `env.deadline` passes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+from boatyard.clock import Clock, Deadline
+from boatyard.plan.model import Observed, Plan
+from boatyard.spec.models import Cluster, Pool
+
+Report = Callable[[str], None]
+"""Takes one line of progress for people; must be cheap and never raise."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true of a distribution as a whole; the rows of `boatyard compare`."""
+
+    title: str
+    production_use: Literal["yes", "no", "with care"]
+    """Is it meant to carry production load?"""
+    managed_by_provider: Literal["no", "control plane", "all"]
+    """Who runs the control plane's machines?"""
+    easy_upgrades: Literal["yes", "no", "with care"]
+    """Can it be upgraded in place, one minor at a time, without rebuilding?"""
+    enterprise_support: Literal["yes", "no"]
+    """Does somebody sell support for it?"""
+    customizable: Literal["high", "medium", "low"]
+    """How much of the control plane's configuration is ours to set?"""
+    evidence: str
+    """What the driver's tests rest on: the real thing, its vendor's schema, recorded output."""
+
+
+@dataclass(frozen=True)
+class Env:
+    """What a driver gets from outside.
+
+    home: folder of Boatyard's state. tool: name → absolute path of a pinned program (raises `MissingTool`).
+    fence: called right before each change in the world; raises `Fenced` when the lease was lost.
+    """
+
+    home: Path
+    clock: Clock
+    deadline: Deadline
+    tool: Callable[[str], Path]
+    report: Report = field(default=lambda line: None)
+    fence: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something preflight has to say. `blocks`: a step must not start before it is mended."""
+
+    subject: str
+    problem: str
+    fix: str
+    blocks: bool = True
+
+
+@dataclass(frozen=True)
+class Residue:
+    """Something that is left of a deleted cluster."""
+
+    kind: str
+    """process, port, folder, bucket, volume …"""
+    identity: str
+    owner: str = ""
+    monthly_cost: float | None = None
+    """US dollars; None where it costs nothing or is not known."""
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """What every distribution does."""
+
+    kind: ClassVar[str]
+    facts: ClassVar[Facts]
+
+    def __init__(self, cluster: Cluster, env: Env) -> None: ...
+
+    def tools(self) -> tuple[str, ...]:
+        """Names of the pinned programs it runs. No I/O."""
+        ...
+
+    def preflight(self) -> list[Finding]:
+        """Everything that would stop a creation or a change, all at once. Reads only; [] when all is well."""
+        ...
+
+    def observe(self) -> Observed:
+        """What is there now. Reads only, never waits, never raises for a cluster that is absent, asleep or broken."""
+        ...
+
+    def plan(self, observed: Observed) -> Plan:
+        """Steps from `observed` to the spec. Pure: no I/O. Raises `Unsafe` for a downgrade."""
+        ...
+
+    def create(self) -> None:
+        """Control plane up and answering, no pools. Adopts a creation that was cut off; a no-op when it runs."""
+        ...
+
+    def kubeconfig(self) -> Mapping[str, object]:
+        """Kubeconfig as a document, secrets inline, short-lived where the distribution can.
+        `NotFound` when the cluster is absent, `Temporary` when it is there but asleep."""
+        ...
+
+    def delete(self) -> None:
+        """Remove every part, the pools' nodes too. A no-op when nothing is there. Never checks protection: that is the plan's."""
+        ...
+
+    def residue(self) -> list[Residue]:
+        """Independent scan for leftovers, not by what `delete` remembers. [] is the proof of deletion."""
+        ...
+
+
+@runtime_checkable
+class Scalable(Protocol):
+    """Node pools come, go and change size."""
+
+    def create_pool(self, pool: Pool, version: str) -> None:
+        """`pool.min` Ready nodes at kubelet `version`, labelled `boatyard.dev/pool`. Completes a pool that is half there."""
+        ...
+
+    def scale_pool(self, name: str, count: int) -> None:
+        """Exactly `count` nodes; those that go are drained by eviction first."""
+        ...
+
+    def configure_pool(self, pool: Pool) -> None:
+        """Labels and taints of every node as the spec says, in place."""
+        ...
+
+    def delete_pool(self, name: str) -> None:
+        """Drain and remove all nodes of the pool. A no-op when it is absent."""
+        ...
+
+
+@runtime_checkable
+class Upgradable(Protocol):
+    """Kubernetes versions go up, one minor at a time."""
+
+    def upgrade_control_plane(self, to: str) -> None:
+        """Control plane at minor `to`, objects and workloads kept. `Unsafe` when it skips a minor or goes down."""
+        ...
+
+    def upgrade_pool(self, pool: Pool, to: str, *, surge: int, drain_timeout: float) -> None:
+        """Every node at kubelet `to`, node by node: surge, cordon, evict, delete. `drain_timeout` in seconds a node."""
+        ...
+
+
+@runtime_checkable
+class Hibernatable(Protocol):
+    """Sleep without cost, wake with everything kept."""
+
+    def hibernate(self) -> None: ...
+
+    def wake(self) -> None: ...
+
+
+@runtime_checkable
+class Snapshotable(Protocol):
+    """The cluster's objects as a file, and back."""
+
+    def snapshot(self, to: Path) -> None:
+        """Write all objects to `to`, atomically, mode 0600."""
+        ...
+
+    def restore(self, source: Path) -> None:
+        """Bring the objects of a snapshot back, in place. `InvalidSpec` when the file is not one."""
+        ...

@@ -1,0 +1,18 @@
+"""Drivers, found by entry point. Each package has the modules `spec` (class `Provider`) and `driver` (class `Driver`)."""
+
+import importlib
+from typing import cast
+
+from boatyard.drivers.base import Driver, Env
+from boatyard.spec.models import Cluster
+from boatyard.spec.provider import driver_packages, settings_model
+
+
+def driver_class(kind: str) -> type[Driver]:
+    """The driver class of one kind; `NotFound` names the kinds there are."""
+    settings_model(kind)
+    return cast(type[Driver], importlib.import_module(f"{driver_packages()[kind]}.driver").Driver)
+
+
+def driver_for(cluster: Cluster, env: Env) -> Driver:
+    return driver_class(cluster.provider.kind)(cluster, env)

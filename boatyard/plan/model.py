@@ -1,0 +1,108 @@
+"""The plan: what will be done, in which order, why, and whom it disturbs. A value, the same for every reader."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from boatyard.spec.base import Model
+from boatyard.spec.types import Duration
+
+
+class Phase(StrEnum):
+    """What an observed cluster is, as a whole."""
+
+    ABSENT = "absent"
+    PARTIAL = "partial"
+    """Some of it is there: a creation or a deletion that was cut off."""
+    RUNNING = "running"
+    HIBERNATED = "hibernated"
+    BROKEN = "broken"
+    """It is there and should answer, but does not."""
+
+
+class ObservedPool(Model):
+    """A node pool as it is. `versions`: node name → kubelet version (`1.35`)."""
+
+    name: str
+    size: str | None = None
+    labels: dict[str, str] = {}
+    taints: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    ready: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.versions)
+
+
+class ObservedApp(Model):
+    """An app as it is: the digest of the source it was last deployed from, whole or in part."""
+
+    name: str
+    digest: str
+    complete: bool
+
+
+class Observed(Model):
+    """A cluster as it is. `version` is None while no control plane is known."""
+
+    phase: Phase
+    version: str | None = None
+    endpoint: str | None = None
+    pools: dict[str, ObservedPool] = {}
+    apps: dict[str, ObservedApp] = {}
+    detail: str = ""
+    """Why the phase is PARTIAL or BROKEN, for people."""
+
+
+class Verb(StrEnum):
+    """Everything a step can do. Words of the field; each is carried out by one method of the driver contract."""
+
+    CREATE = "create"
+    WAKE = "wake"
+    HIBERNATE = "hibernate"
+    UPGRADE_CONTROL_PLANE = "upgrade control plane"
+    CREATE_POOL = "create pool"
+    SCALE_POOL = "scale pool"
+    CONFIGURE_POOL = "configure pool"
+    UPGRADE_POOL = "upgrade pool"
+    DELETE_POOL = "delete pool"
+    DEPLOY_APP = "deploy app"
+    REMOVE_APP = "remove app"
+    DELETE = "delete"
+
+
+class Step(Model):
+    """One thing to do. `after` holds the ids of the steps that must have ended well before it may start."""
+
+    id: str
+    verb: Verb
+    target: str
+    reason: str
+    params: dict[str, Any] = {}
+    after: tuple[str, ...] = ()
+    disrupts: str | None = None
+    """What users of the cluster notice; None when nothing."""
+    expected: Duration = timedelta(seconds=5)
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.target}"
+
+
+class Plan(Model):
+    """An ordered, acyclic list of steps that take `cluster` from what was observed to what is desired."""
+
+    cluster: str
+    provider: str
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.steps
+
+    @property
+    def disruptive(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.disrupts)
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)

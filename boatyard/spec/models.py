@@ -1,0 +1,183 @@
+"""The words a user writes: a cluster, its pools, apps and policy. See docs/spec.md for the same in prose."""
+
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from boatyard.spec.base import Model
+from boatyard.spec.provider import ProviderSettings, all_settings_models
+from boatyard.spec.types import (
+    Cidr,
+    ClusterName,
+    Duration,
+    LabelMap,
+    Name,
+    TaintText,
+    VersionText,
+    Window,
+    WeekTime,
+)
+
+if TYPE_CHECKING:
+    AnyProvider = ProviderSettings
+else:
+    _models = all_settings_models()
+    AnyProvider = Annotated[reduce(or_, _models), Field(discriminator="kind")] if len(_models) > 1 else _models[0]
+
+
+class Kubernetes(Model):
+    """Which Kubernetes the cluster runs."""
+
+    version: VersionText
+    """`1.35` or `1.35.2`. A floor unless `channel` is `pinned`: scheduled maintenance may be ahead of it."""
+    channel: Literal["rapid", "regular", "stable", "pinned"] = "stable"
+    """How far scheduled maintenance may go by itself: newest minor, one behind, two behind, or nowhere."""
+
+
+class ControlPlane(Model):
+    """The machines (or processes) that run the API server and etcd."""
+
+    size: str | None = None
+    """Instance type; the driver's default when left out."""
+    count: Literal[1, 3, 5] = 1
+
+
+class Pool(Model):
+    """Node pool: nodes that are alike."""
+
+    name: Name
+    size: str | None = None
+    """Instance type; the driver's default when left out."""
+    min: Annotated[int, Field(ge=0, le=5000)] = 1
+    max: Annotated[int, Field(ge=0, le=5000)] | None = None
+    """Upper bound for an autoscaler; equal to `min` when left out."""
+    spot: bool = False
+    labels: LabelMap = {}
+    taints: tuple[TaintText, ...] = ()
+
+    @property
+    def upper(self) -> int:
+        """The most nodes the pool may have."""
+        return self.min if self.max is None else self.max
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"max ({self.max}) is below min ({self.min})")
+        return self
+
+
+class Network(Model):
+    """Address ranges inside the cluster."""
+
+    pods: Cidr = "10.244.0.0/16"
+    services: Cidr = "10.96.0.0/16"
+
+
+class App(Model):
+    """Something to run on the cluster, from exactly one source."""
+
+    name: Name
+    namespace: Name = "default"
+    manifests: str | None = None
+    """File or folder of YAML, relative to the spec's file."""
+    kustomize: str | None = None
+    """Folder with a kustomization.yaml."""
+    chart: str | None = None
+    """Helm chart: a folder, `oci://…`, or a name in `repository`."""
+    repository: str | None = None
+    """https:// address of the chart's repository."""
+    version: str | None = None
+    """The chart's version."""
+    values: dict[str, Any] = {}
+    values_files: tuple[str, ...] = ()
+    depends_on: tuple[Name, ...] = ()
+    """Apps that must be ready before this one starts."""
+    timeout: Duration = timedelta(minutes=10)
+    """How long to wait until everything is ready."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in ("manifests", "kustomize", "chart") if getattr(self, key)]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of manifests, kustomize, chart is needed, found {', '.join(given) or 'none'}")
+        if self.chart is None and (self.values or self.values_files or self.version or self.repository):
+            raise ValueError("values, values_files, version and repository belong to a chart")
+        return self
+
+
+class Maintenance(Model):
+    """When scheduled maintenance may disrupt the cluster."""
+
+    window: Window | None = None
+    """`Sat 02:00-06:00 Europe/Berlin`; none means never by schedule."""
+    ring: str = "default"
+
+
+class Upgrade(Model):
+    """How upgrades disrupt."""
+
+    surge: Annotated[int, Field(ge=1, le=100)] = 1
+    """Nodes added above a pool's size while its nodes are replaced."""
+    drain_timeout: Duration = timedelta(minutes=15)
+    """How long a node's pods may take to leave before the step stops."""
+    approve: bool = False
+    """Wait in the Prefect UI for approval before steps that disrupt."""
+
+
+class Idle(Model):
+    """What counts as unused, and what then happens."""
+
+    after: Duration
+    """No user pods and no writes by anyone but controllers for this long."""
+    grace: Duration = timedelta(days=2)
+    """From the warning to hibernation, and again from hibernation to deletion."""
+    delete: bool = True
+    """Delete after the second grace; else stay hibernated."""
+
+
+class Hibernate(Model):
+    """Weekly sleep."""
+
+    sleep: WeekTime
+    wake: WeekTime
+    timezone: str = "UTC"
+
+
+class Policy(Model):
+    """What Boatyard may do by itself."""
+
+    maintenance: Maintenance = Maintenance()
+    upgrade: Upgrade = Upgrade()
+    idle: Idle | None = None
+    hibernate: Hibernate | None = None
+    ttl: Duration | None = None
+    """Delete the cluster this long after its creation."""
+    protect: bool = False
+    """Refuse every deletion."""
+    exempt: bool = False
+    """Leave the cluster out of clean-up (a disaster-recovery cluster looks idle and is not)."""
+
+
+class Cluster(Model):
+    """One cluster: what should be."""
+
+    apiVersion: Literal["boatyard/v1"] = "boatyard/v1"
+    kind: Literal["Cluster"] = "Cluster"
+    name: ClusterName
+    owner: str = ""
+    """Who is warned and asked: an e-mail address or a team."""
+    labels: LabelMap = {}
+    provider: AnyProvider
+    kubernetes: Kubernetes
+    control_plane: ControlPlane = ControlPlane()
+    pools: tuple[Pool, ...] = ()
+    network: Network = Network()
+    apps: tuple[App, ...] = ()
+    policy: Policy = Policy()
+
+    def pool(self, name: str) -> Pool | None:
+        return next((pool for pool in self.pools if pool.name == name), None)

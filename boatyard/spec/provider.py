@@ -1,0 +1,46 @@
+"""What a distribution adds to the spec: one settings model a driver, found by entry point.
+
+A driver package named in the entry-point group `boatyard.drivers` has a module `spec` with a class `Provider`.
+"""
+
+import functools
+import importlib
+from importlib.metadata import entry_points
+from typing import ClassVar
+
+from boatyard.errors import NotFound
+from boatyard.spec.base import Model
+
+GROUP = "boatyard.drivers"
+
+
+class ProviderSettings(Model):
+    """Base of every driver's settings; subclasses add `kind: Literal["…"]` and their own fields."""
+
+    minors: ClassVar[tuple[str, ...]] = ()
+    """Kubernetes minors this provider can run, oldest first; empty when only the provider itself knows."""
+
+    sizes: ClassVar[tuple[str, ...]] = ()
+    """Instance types this provider knows, for the nearest match in errors; empty when open-ended."""
+
+
+@functools.cache
+def driver_packages() -> dict[str, str]:
+    """Kind → dotted name of the driver's package, from every installed distribution's entry points."""
+    return {point.name: point.value for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)}
+
+
+@functools.cache
+def settings_model(kind: str) -> type[ProviderSettings]:
+    """The settings model of one kind; `NotFound` names the kinds there are."""
+    packages = driver_packages()
+    if kind not in packages:
+        raise NotFound(f"no driver named {kind!r} is installed; there are: {', '.join(packages) or 'none'}.")
+    model = importlib.import_module(f"{packages[kind]}.spec").Provider
+    if not issubclass(model, ProviderSettings):
+        raise TypeError(f"{packages[kind]}.spec.Provider must be a ProviderSettings")
+    return model
+
+
+def all_settings_models() -> tuple[type[ProviderSettings], ...]:
+    return tuple(settings_model(kind) for kind in driver_packages())
