@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from boatyard.spec.base import Model
+from boatyard.spec.base import Model, judged
+from boatyard.spec.checks import app_rules, between_fields, pool_rules
 from boatyard.spec.provider import ProviderSettings, all_settings_models
 from boatyard.spec.types import (
+    ChartVersion,
     Cidr,
     ClusterName,
     Duration,
     LabelMap,
     Name,
+    Repository,
     TaintText,
     VersionText,
-    Window,
     WeekTime,
+    Window,
 )
 
 if TYPE_CHECKING:
@@ -65,9 +68,7 @@ class Pool(Model):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.max is not None and self.max < self.min:
-            raise ValueError(f"max ({self.max}) is below min ({self.min})")
-        return self
+        return judged(self, pool_rules(self.model_dump()))
 
 
 class Network(Model):
@@ -88,9 +89,9 @@ class App(Model):
     """Folder with a kustomization.yaml."""
     chart: str | None = None
     """Helm chart: a folder, `oci://…`, or a name in `repository`."""
-    repository: str | None = None
+    repository: Repository | None = None
     """https:// address of the chart's repository."""
-    version: str | None = None
+    version: ChartVersion | None = None
     """The chart's version."""
     values: dict[str, Any] = {}
     values_files: tuple[str, ...] = ()
@@ -101,12 +102,7 @@ class App(Model):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [key for key in ("manifests", "kustomize", "chart") if getattr(self, key)]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of manifests, kustomize, chart is needed, found {', '.join(given) or 'none'}")
-        if self.chart is None and (self.values or self.values_files or self.version or self.repository):
-            raise ValueError("values, values_files, version and repository belong to a chart")
-        return self
+        return judged(self, app_rules(self.model_dump()))
 
 
 class Maintenance(Model):
@@ -181,3 +177,7 @@ class Cluster(Model):
 
     def pool(self, name: str) -> Pool | None:
         return next((pool for pool in self.pools if pool.name == name), None)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        return judged(self, between_fields(self.model_dump(mode="json", exclude={"provider", "kubernetes"})))

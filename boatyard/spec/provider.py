@@ -36,7 +36,7 @@ def settings_model(kind: str) -> type[ProviderSettings]:
     packages = driver_packages()
     if kind not in packages:
         raise NotFound(f"no driver named {kind!r} is installed; there are: {', '.join(packages) or 'none'}.")
-    model = importlib.import_module(f"{packages[kind]}.spec").Provider
+    model: type[ProviderSettings] = importlib.import_module(f"{packages[kind]}.spec").Provider
     if not issubclass(model, ProviderSettings):
         raise TypeError(f"{packages[kind]}.spec.Provider must be a ProviderSettings")
     return model

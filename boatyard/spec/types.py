@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 CLUSTER_NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
@@ -23,16 +23,20 @@ ClusterName = Annotated[str, StringConstraints(pattern=CLUSTER_NAME, max_length=
 VersionText = Annotated[str, StringConstraints(pattern=VERSION)]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"^(?:\d{1,6}[smhdw])+$")
+_DURATION = re.compile(r"^(?:[0-9]{1,6}[smhdw]){1,5}$")
+_LONGEST = 100 * 365 * 86400
 
 
 def parse_duration(text: Any) -> Any:
     """`90s`, `1h30m`, `7d` → timedelta; other values pass through for pydantic to judge."""
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not _DURATION.match(text):
-        raise ValueError("a duration is written like 90s, 15m, 1h30m, 7d or 2w")
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text)))
+    if not isinstance(text, str) or not _DURATION.fullmatch(text):
+        raise ValueError("a duration like 90s, 15m, 1h30m, 7d or 2w")
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text))
+    if seconds > _LONGEST:
+        raise ValueError("a duration of at most 100 years")
+    return timedelta(seconds=seconds)
 
 
 def format_duration(value: timedelta) -> str:
@@ -54,25 +58,62 @@ Duration = Annotated[
 
 
 def _cidr(text: str) -> str:
-    return str(ipaddress.ip_network(text))
+    expected = "an address range like 10.96.0.0/16 or fd00::/108"
+    if "/" not in text:
+        raise ValueError(expected)
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(expected) from None
+    raise ValueError(f"{expected}; the range that holds this address is {network}")
 
 
 Cidr = Annotated[str, AfterValidator(_cidr), WithJsonSchema({"type": "string", "examples": ["10.96.0.0/16"]})]
 
-LabelMap = dict[Annotated[str, Field(max_length=317)], Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]]
+_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_KEY = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_PART}"
+LABEL_KEY = rf"^{_KEY}$"
+LABEL_VALUE = rf"^({_PART})?$"
+TAINT = rf"^{_KEY}(={_PART})?:(NoSchedule|PreferNoSchedule|NoExecute)$"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun|daily)"
+WEEK_TIME = f"^{_DAY} {_TIME}$"
+WINDOW = rf"^{_DAY} {_TIME}-{_TIME}( [A-Za-z0-9_+\-/]{{1,64}})?$"
+CHART_VERSION = r"^[0-9A-Za-z~^<>=*][0-9A-Za-z.+\-~^<>=*|, ]{0,99}$"
+REPOSITORY = r"^https?://[^\s]{1,500}$"
 
-TaintText = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_./]*(=[A-Za-z0-9][-A-Za-z0-9_.]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$")
+LabelMap = dict[
+    Annotated[str, StringConstraints(pattern=LABEL_KEY)], Annotated[str, StringConstraints(pattern=LABEL_VALUE)]
 ]
+
+TaintText = Annotated[str, StringConstraints(pattern=TAINT)]
 """`key=value:NoSchedule` or `key:NoExecute`."""
 
-WeekTime = Annotated[str, StringConstraints(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun|daily) ([01][0-9]|2[0-3]):[0-5][0-9]$")]
+WeekTime = Annotated[str, StringConstraints(pattern=WEEK_TIME)]
 """`Fri 20:00` or `daily 20:00`."""
 
-Window = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun|daily) ([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]( [A-Za-z_+\-/0-9]+)?$"
-    ),
-]
+Window = Annotated[str, StringConstraints(pattern=WINDOW)]
 """`Sat 02:00-06:00 Europe/Berlin`; without a zone, UTC. May run over midnight."""
+
+ChartVersion = Annotated[str, StringConstraints(pattern=CHART_VERSION)]
+"""`4.12.1`, or a range as Helm understands it."""
+
+Repository = Annotated[str, StringConstraints(pattern=REPOSITORY)]
+
+PATTERN_WORDS = {
+    NAME: "a name of at most 63 lower-case letters, digits and '-'",
+    CLUSTER_NAME: "a name of lower-case letters, digits, '-' and '.'",
+    VERSION: "a version like 1.35 or 1.35.2",
+    LABEL_KEY: "a label key like app or example.com/app",
+    LABEL_VALUE: "a label value of at most 63 letters, digits, '-', '_' and '.'",
+    TAINT: "a taint like key=value:NoSchedule, with NoSchedule, PreferNoSchedule or NoExecute",
+    WEEK_TIME: "a time of the week like 'Fri 20:00' or 'daily 20:00'",
+    WINDOW: "a window like 'Sat 02:00-06:00 Europe/Berlin' or 'daily 22:00-04:00'",
+    CHART_VERSION: "a chart version like 4.12.1",
+    REPOSITORY: "an address that begins with https:// or http://",
+}
+"""What a pattern asks for, in words; the loader's messages and nothing else depend on it."""
