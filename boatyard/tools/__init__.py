@@ -1,0 +1,5 @@
+"""Pinned, verified command-line tools."""
+
+from boatyard.tools.toolbox import Toolbox, ToolStatus
+
+__all__ = ["Toolbox", "ToolStatus"]
