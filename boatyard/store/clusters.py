@@ -1,0 +1,117 @@
+"""The clusters: what is wanted, what was seen, and where each stands in its life."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from boatyard.clock import Clock
+from boatyard.errors import NotFound
+from boatyard.store.database import Database
+from boatyard.store.fencing import guard
+from boatyard.store.records import ClusterRecord, State
+from boatyard.store.schema import clusters
+from boatyard.store.upsert import upsert
+
+
+def missing(name: str) -> NotFound:
+    return NotFound(f"There is no cluster {name} in the store.", hint="`boatyard status` lists the fleet.")
+
+
+def lock_cluster(connection: Connection, name: str) -> None:
+    """Lock the cluster's row for the rest of the transaction; `NotFound` when there is none."""
+    found = connection.execute(
+        sa.select(clusters.c.name).where(clusters.c.name == name).with_for_update(key_share=True)
+    )
+    if found.one_or_none() is None:
+        raise missing(name)
+
+
+class Clusters:
+    """All methods with `fence` raise `Fenced` when that lease number is no longer the cluster's."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def put(
+        self,
+        cluster: Mapping[str, Any],
+        *,
+        source: str | None = None,
+        base: str | None = None,
+        fence: int | None = None,
+    ) -> ClusterRecord:
+        """Remember the spec (JSON data with a `name`) as what is wanted.
+
+        What was observed and the state stay, except that a deleted cluster begins anew as managed.
+        """
+        name, now = str(cluster["name"]), self._clock.now()
+        fresh = {"state": "managed", "created_at": now, "observed": None, "observed_at": None, "deleted_at": None}
+        wanted = {"desired": dict(cluster), "source": source, "base": base, "updated_at": now}
+        was_deleted = clusters.c.state == "deleted"
+        with self._database.write() as connection:
+            guard(connection, name, fence)
+            statement = upsert(connection, clusters, {"name": name, **wanted, **fresh})
+            again = {key: sa.case((was_deleted, statement.excluded[key]), else_=clusters.c[key]) for key in fresh}
+            statement = statement.on_conflict_do_update(
+                index_elements=["name"], set_={**{key: statement.excluded[key] for key in wanted}, **again}
+            )
+            return _record(connection.execute(statement.returning(clusters)).one())
+
+    def get(self, name: str) -> ClusterRecord | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(clusters).where(clusters.c.name == name)).one_or_none()
+        return None if row is None else _record(row)
+
+    def list(self, *, deleted: bool = False) -> list[ClusterRecord]:
+        """All clusters by name; those that are gone only when asked for."""
+        query = sa.select(clusters).order_by(clusters.c.name)
+        if not deleted:
+            query = query.where(clusters.c.state != "deleted")
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def set_observed(self, name: str, observed: Mapping[str, Any] | None, *, fence: int | None) -> None:
+        """Remember what was seen (JSON data), None for nothing known."""
+        now = self._clock.now()
+        values = {"observed": None if observed is None else dict(observed), "observed_at": now, "updated_at": now}
+        self._update(name, values, fence)
+
+    def mark(
+        self,
+        name: str,
+        *,
+        state: State | None = None,
+        created_at: datetime | None = None,
+        deleted_at: datetime | None = None,
+        fence: int | None = None,
+    ) -> None:
+        """Move a cluster on in its life. State `deleted` sets deleted_at, to now unless given; others clear it."""
+        now = self._clock.now()
+        values: dict[str, Any] = {"updated_at": now}
+        if state is not None:
+            values |= {"state": state, "deleted_at": now if state == "deleted" else None}
+        if created_at is not None:
+            values["created_at"] = created_at
+        if deleted_at is not None:
+            values["deleted_at"] = deleted_at
+        self._update(name, values, fence)
+
+    def forget(self, name: str, *, fence: int | None = None) -> None:
+        """Drop the cluster with its conditions and activity. Journal and fencing number stay. Absent is well."""
+        with self._database.write() as connection:
+            guard(connection, name, fence)
+            connection.execute(sa.delete(clusters).where(clusters.c.name == name))
+
+    def _update(self, name: str, values: dict[str, Any], fence: int | None) -> None:
+        with self._database.write() as connection:
+            guard(connection, name, fence)
+            if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
+                raise missing(name)
+
+
+def _record(row: sa.Row[Any]) -> ClusterRecord:
+    return ClusterRecord(**row._mapping)

@@ -1,0 +1,70 @@
+"""Conditions: the last word on each side of a cluster's health, and since when it is so."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from boatyard.clock import Clock
+from boatyard.store.clusters import lock_cluster
+from boatyard.store.database import Database
+from boatyard.store.fencing import guard
+from boatyard.store.records import Condition, Status
+from boatyard.store.schema import conditions
+from boatyard.store.upsert import upsert
+
+
+class Conditions:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def set(
+        self,
+        cluster: str,
+        type: str,  # noqa: A002 - Kubernetes' own word
+        status: Status,
+        reason: str = "",
+        message: str = "",
+        *,
+        now: datetime | None = None,
+        fence: int | None = None,
+    ) -> bool:
+        """Write down a finding of `now`; True if the status changed (or is the first), which moves the transition time.
+
+        A finding older than the one that stands is dropped. `NotFound` for a cluster the store does not know.
+        """
+        at = self._clock.now() if now is None else now
+        key = (conditions.c.cluster == cluster, conditions.c.type == type)
+        with self._database.write() as connection:
+            guard(connection, cluster, fence)
+            lock_cluster(connection, cluster)
+            old = connection.execute(sa.select(conditions).where(*key)).one_or_none()
+            if old is not None and old.checked_at > at:
+                return False
+            since = old.transition_at if old is not None and old.status == status else at
+            values = {
+                "cluster": cluster,
+                "type": type,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "transition_at": since,
+                "checked_at": at,
+            }
+            statement = upsert(connection, conditions, values)
+            connection.execute(statement.on_conflict_do_update(index_elements=["cluster", "type"], set_=values))
+            return old is None or old.status != status
+
+    def list(self, cluster: str | None = None) -> list[Condition]:
+        """By cluster and type."""
+        query = sa.select(conditions).order_by(conditions.c.cluster, conditions.c.type)
+        if cluster is not None:
+            query = query.where(conditions.c.cluster == cluster)
+        with self._database.read() as connection:
+            return [Condition(**row._mapping) for row in connection.execute(query)]
+
+    def clear(self, cluster: str, type: str, *, fence: int | None = None) -> None:  # noqa: A002
+        """Drop a condition that does not apply any more."""
+        with self._database.write() as connection:
+            guard(connection, cluster, fence)
+            connection.execute(sa.delete(conditions).where(conditions.c.cluster == cluster, conditions.c.type == type))

@@ -1,0 +1,28 @@
+"""What the store and the quick reader must agree on; a test checks it against the schema. Standard library only."""
+
+from typing import Final
+
+HEAD: Final = "0001"
+"""The revision this program writes and reads."""
+
+TIMES: Final = frozenset(
+    {
+        "created_at",
+        "updated_at",
+        "observed_at",
+        "deleted_at",
+        "since",
+        "expires_at",
+        "begun_at",
+        "ended_at",
+        "transition_at",
+        "checked_at",
+        "last_active_at",
+        "warned_at",
+        "hibernated_at",
+        "opened_at",
+        "closed_at",
+    }
+)
+JSONS: Final = frozenset({"desired", "observed"})
+FLAGS: Final = frozenset({"settled"})
