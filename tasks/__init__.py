@@ -1,0 +1,1 @@
+"""The Prefect tasks that flows are made of: retries, time limits, progress and artifacts live here."""

@@ -96,8 +96,9 @@ class Driver(Protocol):
         """What is there now. Reads only, never waits, never raises for a cluster that is absent, asleep or broken."""
         ...
 
-    def plan(self, observed: Observed) -> Plan:
-        """Steps from `observed` to the spec. Pure: no I/O. Raises `Unsafe` for a downgrade."""
+    def plan(self, observed: Observed, apps: Mapping[str, str]) -> Plan:
+        """Steps from `observed` to the spec. `apps`: name → digest of its source (`boatyard.kube.render.digest`).
+        Pure: no I/O. Raises `Unsafe` for a downgrade."""
         ...
 
     def create(self) -> None:

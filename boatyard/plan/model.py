@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from boatyard.spec.base import Model
 from boatyard.spec.types import Duration
@@ -59,6 +61,7 @@ class Verb(StrEnum):
     """Everything a step can do. Words of the field; each is carried out by one method of the driver contract."""
 
     CREATE = "create"
+    REPAIR = "repair"
     WAKE = "wake"
     HIBERNATE = "hibernate"
     UPGRADE_CONTROL_PLANE = "upgrade control plane"
@@ -95,6 +98,33 @@ class Plan(Model):
     cluster: str
     provider: str
     steps: tuple[Step, ...] = ()
+    incomplete: bool = False
+    """The cluster does not answer yet: once these steps are done, a second plan says what else differs."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        seen: set[str] = set()
+        for step in self.steps:
+            if step.id in seen:
+                raise ValueError(f"two steps named {step.id}")
+            if unknown := set(step.after) - seen:
+                raise ValueError(
+                    f"step {step.id} waits for {', '.join(sorted(unknown))}, which does not come before it"
+                )
+            seen.add(step.id)
+        return self
+
+    def only(self, *verbs: Verb) -> "Plan":
+        """The same plan without steps of other verbs; whoever waited for a dropped step waits for what that one waited for."""
+        waits: dict[str, tuple[str, ...]] = {}
+        kept: list[Step] = []
+        for step in self.steps:
+            after = tuple(dict.fromkeys(a for name in step.after for a in waits.get(name, (name,))))
+            if step.verb in verbs:
+                kept.append(step.model_copy(update={"after": after}))
+            else:
+                waits[step.id] = after
+        return self.model_copy(update={"steps": tuple(kept)})
 
     @property
     def empty(self) -> bool:

@@ -181,3 +181,7 @@ class Cluster(Model):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         return judged(self, between_fields(self.model_dump(mode="json", exclude={"provider", "kubernetes"})))
+
+    def at_version(self, version: str) -> "Cluster":
+        """The same cluster, wanting another Kubernetes version."""
+        return self.model_copy(update={"kubernetes": self.kubernetes.model_copy(update={"version": version})})

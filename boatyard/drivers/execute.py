@@ -1,0 +1,161 @@
+"""Carries out one step of a plan by the one method of the contract that belongs to its verb."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from boatyard.drivers.base import Driver, Env, Hibernatable, Scalable, Upgradable
+from boatyard.errors import NotFound, Unsupported
+from boatyard.plan.model import Plan, Step, Verb
+from boatyard.spec.models import App, Cluster, Pool
+
+C = TypeVar("C")
+
+LEAST = timedelta(minutes=10)
+SLACK = 6
+"""A step may take this many times its expected duration before it is called stuck."""
+
+
+def time_limit(step: Step, cluster: Cluster) -> timedelta:
+    """How long the step may take: generous, but never without end."""
+    match step.verb:
+        case Verb.DEPLOY_APP:
+            return _app(cluster, step.target).timeout + timedelta(minutes=1)
+        case Verb.UPGRADE_POOL | Verb.SCALE_POOL | Verb.DELETE_POOL:
+            drains = max(1, int(step.params.get("nodes", 1)))
+            return LEAST + SLACK * step.expected + cluster.policy.upgrade.drain_timeout * drains
+        case _:
+            return max(LEAST, SLACK * step.expected)
+
+
+def carry_out(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    """Do what the step says and nothing else; returns once its effect is there."""
+    _METHODS[step.verb](step, driver, cluster, env)
+
+
+def supported(plan: Plan, driver: Driver) -> None:
+    """Raise `Unsupported` for the first step that the driver has no method for, before anything is done."""
+    for step in plan.steps:
+        capability = _CAPABILITY.get(step.verb)
+        if capability is not None and not isinstance(driver, capability):
+            raise Unsupported(
+                f"the {driver.kind} driver cannot {step.verb} ({step.target}).",
+                hint="`boatyard compare` shows what each driver can do.",
+            )
+
+
+def _capable(driver: Driver, capability: type[C]) -> C:
+    if not isinstance(driver, capability):
+        raise Unsupported(f"the {driver.kind} driver is not {capability.__name__.lower()}.")
+    return driver
+
+
+def _pool(cluster: Cluster, name: str) -> Pool:
+    pool = cluster.pool(name)
+    if pool is None:
+        raise NotFound(f"cluster {cluster.name} has no pool named {name}.")
+    return pool
+
+
+def _app(cluster: Cluster, name: str) -> App:
+    app = next((app for app in cluster.apps if app.name == name), None)
+    if app is None:
+        raise NotFound(f"cluster {cluster.name} has no app named {name}.")
+    return app
+
+
+def _create(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    driver.create()
+
+
+def _delete(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    driver.delete()
+
+
+def _hibernate(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Hibernatable).hibernate()
+
+
+def _wake(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Hibernatable).wake()
+
+
+def _upgrade_control_plane(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Upgradable).upgrade_control_plane(step.params["version"])
+
+
+def _create_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Scalable).create_pool(_pool(cluster, step.target), step.params["version"])
+
+
+def _scale_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Scalable).scale_pool(step.target, int(step.params["count"]))
+
+
+def _configure_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Scalable).configure_pool(_pool(cluster, step.target))
+
+
+def _upgrade_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    policy = cluster.policy.upgrade
+    _capable(driver, Upgradable).upgrade_pool(
+        _pool(cluster, step.target),
+        step.params["version"],
+        surge=policy.surge,
+        drain_timeout=policy.drain_timeout.total_seconds(),
+    )
+
+
+def _delete_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _capable(driver, Scalable).delete_pool(step.target)
+
+
+def _deploy_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    from boatyard.kube import apps
+    from boatyard.kube.client import Client
+
+    with Client(driver.kubeconfig()) as client:
+        apps.deploy(
+            client,
+            _app(cluster, step.target),
+            tool=env.tool,
+            deadline=env.deadline,
+            report=env.report,
+            fence=env.fence,
+        )
+
+
+def _remove_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    from boatyard.kube import apps
+    from boatyard.kube.client import Client
+
+    with Client(driver.kubeconfig()) as client:
+        apps.remove(client, step.target, deadline=env.deadline, report=env.report, fence=env.fence)
+
+
+_METHODS: dict[Verb, Callable[[Step, Driver, Cluster, Env], None]] = {
+    Verb.CREATE: _create,
+    Verb.REPAIR: _create,
+    Verb.DELETE: _delete,
+    Verb.HIBERNATE: _hibernate,
+    Verb.WAKE: _wake,
+    Verb.UPGRADE_CONTROL_PLANE: _upgrade_control_plane,
+    Verb.CREATE_POOL: _create_pool,
+    Verb.SCALE_POOL: _scale_pool,
+    Verb.CONFIGURE_POOL: _configure_pool,
+    Verb.UPGRADE_POOL: _upgrade_pool,
+    Verb.DELETE_POOL: _delete_pool,
+    Verb.DEPLOY_APP: _deploy_app,
+    Verb.REMOVE_APP: _remove_app,
+}
+
+_CAPABILITY: dict[Verb, type] = {
+    Verb.HIBERNATE: Hibernatable,
+    Verb.WAKE: Hibernatable,
+    Verb.UPGRADE_CONTROL_PLANE: Upgradable,
+    Verb.UPGRADE_POOL: Upgradable,
+    Verb.CREATE_POOL: Scalable,
+    Verb.SCALE_POOL: Scalable,
+    Verb.CONFIGURE_POOL: Scalable,
+    Verb.DELETE_POOL: Scalable,
+}

@@ -1,0 +1,145 @@
+"""One operation on one cluster: its lease, its journal, its driver. What flows and tasks hold while they work."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from boatyard.clock import Clock, Deadline
+from boatyard.drivers.base import Driver, Env, Report
+from boatyard.drivers.execute import carry_out, supported, time_limit
+from boatyard.drivers.registry import driver_for
+from boatyard.errors import BoatyardError, NotFound
+from boatyard.plan.model import Observed, Plan, Step
+from boatyard.settings import Settings
+from boatyard.spec.models import Cluster
+from boatyard.store import Lease, Store
+from boatyard.tools import Toolbox
+
+READ_LIMIT = 60.0
+"""Seconds that looking at a cluster may take."""
+
+
+def silent(line: str) -> None:
+    """A report that nobody listens to."""
+
+
+@dataclass(frozen=True)
+class Yard:
+    """What every operation in this process shares."""
+
+    settings: Settings
+    store: Store
+    toolbox: Toolbox
+    clock: Clock
+
+    def env(self, limit: float, what: str, *, report: Report = silent, fence: Callable[[], None] = lambda: None) -> Env:
+        return Env(
+            home=self.settings.home,
+            clock=self.clock,
+            deadline=Deadline.after(limit, what, self.clock),
+            tool=self.toolbox.path,
+            report=report,
+            fence=fence,
+        )
+
+    def reader(self, cluster: Cluster) -> Driver:
+        """A driver to look with; it holds no lease, so it must not change anything."""
+        return driver_for(cluster, self.env(READ_LIMIT, f"reading {cluster.name}"))
+
+    def registered(self, name: str) -> Cluster:
+        """The desired state of a cluster that Boatyard knows; `NotFound` says which ones there are."""
+        record = self.store.clusters.get(name)
+        if record is None or record.state == "deleted":
+            known = ", ".join(each.name for each in self.store.clusters.list()) or "none"
+            raise NotFound(f"no cluster named {name} is known; there are: {known}.")
+        return Cluster.model_validate(record.desired)
+
+
+def app_digests(cluster: Cluster) -> dict[str, str]:
+    """App name → digest of its source as it is on disk now."""
+    if not cluster.apps:
+        return {}
+    from boatyard.kube.render import digest
+
+    return {app.name: digest(app) for app in cluster.apps}
+
+
+def plan_for(driver: Driver, cluster: Cluster, observed: Observed) -> Plan:
+    """The driver's plan, checked against what the driver can do."""
+    plan = driver.plan(observed, app_digests(cluster))
+    supported(plan, driver)
+    return plan
+
+
+@dataclass
+class Operation:
+    """A cluster under lease. Every change goes through `carry_out`, is fenced and journalled."""
+
+    yard: Yard
+    cluster: Cluster
+    name: str
+    who: str
+    run_id: str
+    lease: Lease
+    report: Report = field(default=silent)
+
+    def fence(self) -> None:
+        """Raise `Fenced` when the lease was lost."""
+        self.yard.store.leases.check(self.lease)
+
+    def env(self, limit: timedelta, what: str, report: Report | None = None) -> Env:
+        return self.yard.env(limit.total_seconds(), what, report=report or self.report, fence=self.fence)
+
+    def driver(self, limit: timedelta = timedelta(seconds=READ_LIMIT), what: str = "") -> Driver:
+        return driver_for(self.cluster, self.env(limit, what or f"{self.name} {self.cluster.name}"))
+
+    def observe(self) -> Observed:
+        """Look at the cluster and remember what was seen."""
+        observed = self.driver().observe()
+        self.yard.store.clusters.set_observed(
+            self.cluster.name, observed.model_dump(mode="json"), fence=self.lease.number
+        )
+        return observed
+
+    def plan(self) -> Plan:
+        """From what is there now to the spec."""
+        return plan_for(self.driver(), self.cluster, self.observe())
+
+    def change_desired(self, cluster: Cluster) -> None:
+        """From now on `cluster` is what should be."""
+        self.fence()
+        self.cluster = cluster
+        self.yard.store.clusters.put(cluster.model_dump(mode="json"), source=None)
+
+    def carry_out(self, step: Step, report: Report | None = None) -> None:
+        """Do one step, with its deadline, between two lines in the journal."""
+        what = str(step)
+        limit = time_limit(step, self.cluster)
+        journal = self.yard.store.journal
+        entry = journal.begin(
+            self.cluster.name,
+            operation=self.name,
+            run_id=self.run_id,
+            verb=step.verb.value,
+            target=step.target,
+            reason=step.reason,
+            who=self.who,
+            fence=self.lease.number,
+        )
+        try:
+            env = self.env(limit, what, report)
+            carry_out(step, driver_for(self.cluster, env), self.cluster, env)
+        except BoatyardError as error:
+            journal.end(entry, "failed", str(error))
+            raise
+        journal.end(entry, "done", "")
+
+
+@contextmanager
+def operating(
+    yard: Yard, cluster: Cluster, name: str, *, who: str, run_id: str, wait: float = 0.0, report: Report = silent
+) -> Iterator[Operation]:
+    """Hold the cluster's lease for one operation. `Held` names who has it; `wait` is how many seconds to wait for them."""
+    with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait) as lease:
+        yield Operation(yard, cluster, name, who, run_id, lease, report)

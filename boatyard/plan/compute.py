@@ -1,0 +1,325 @@
+"""Desired against observed gives the plan. Pure: the same two values always give the same steps in the same order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from boatyard.errors import Unsafe
+from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Step, Verb
+from boatyard.spec.models import App, Cluster, Pool
+from boatyard.versions.minor import Minor, Version, kubelet_problem, path
+
+FALLBACK = timedelta(seconds=30)
+
+
+@dataclass
+class _Draft:
+    """Steps in the making, and which of them the later ones must wait for."""
+
+    cluster: Cluster
+    expected: Mapping[Verb, timedelta]
+    steps: list[Step] = field(default_factory=list)
+
+    def add(
+        self,
+        verb: Verb,
+        target: str,
+        reason: str,
+        *,
+        after: tuple[str, ...] = (),
+        disrupts: str | None = None,
+        times: int = 1,
+        suffix: str = "",
+        **params: Any,
+    ) -> str:
+        """Append a step and return its id. `times`: how often the verb's expected time is paid (nodes, say)."""
+        name = "-".join(filter(None, (verb.replace(" ", "-"), target if target != self.cluster.name else "", suffix)))
+        self.steps.append(
+            Step(
+                id=name,
+                verb=verb,
+                target=target,
+                reason=reason,
+                params=params,
+                after=tuple(dict.fromkeys(after)),
+                disrupts=disrupts,
+                expected=self.expected.get(verb, FALLBACK) * max(1, times),
+            )
+        )
+        return name
+
+    def plan(self, *, incomplete: bool = False) -> Plan:
+        return Plan(
+            cluster=self.cluster.name,
+            provider=self.cluster.provider.kind,
+            steps=tuple(self.steps),
+            incomplete=incomplete,
+        )
+
+
+def compute(
+    cluster: Cluster, observed: Observed, apps: Mapping[str, str], expected: Mapping[Verb, timedelta] | None = None
+) -> Plan:
+    """The plan from `observed` to `cluster`.
+
+    apps: app name → digest of its source now. expected: verb → usual time, of one node where the verb works node by node.
+    Raises `Unsafe` when the spec pins a version below the observed one.
+    """
+    draft = _Draft(cluster, expected or {})
+    name = cluster.name
+    base: tuple[str, ...]
+    match observed.phase:
+        case Phase.BROKEN:
+            draft.add(Verb.REPAIR, name, observed.detail or "the control plane does not answer")
+            return draft.plan(incomplete=True)
+        case Phase.HIBERNATED:
+            draft.add(Verb.WAKE, name, "it is hibernated, and the spec wants it running")
+            return draft.plan(incomplete=True)
+        case Phase.ABSENT:
+            create = draft.add(Verb.CREATE, name, "it does not exist", version=cluster.kubernetes.version)
+            version, base = cluster.kubernetes.version, (create,)
+        case Phase.PARTIAL:
+            why = observed.detail or "its creation was cut off"
+            create = draft.add(Verb.CREATE, name, why, version=observed.version or cluster.kubernetes.version)
+            version = target_version(cluster, observed)
+            base = _upgrade_control_plane(draft, observed, version, (create,))
+        case Phase.RUNNING:
+            version = target_version(cluster, observed)
+            base = _upgrade_control_plane(draft, observed, version, ())
+    settled = _pools(draft, observed, version, base)
+    _apps(draft, observed, apps, settled)
+    return draft.plan()
+
+
+def target_version(cluster: Cluster, observed: Observed) -> str:
+    """The version to reach: the spec's, or the observed one where maintenance is already ahead of it."""
+    wanted = cluster.kubernetes.version
+    if observed.version is None or not _below(wanted, observed.version):
+        return wanted
+    if cluster.kubernetes.channel == "pinned":
+        raise Unsafe(
+            f"cluster {cluster.name} runs Kubernetes {observed.version} and kubernetes.version pins {wanted}:"
+            " a control plane cannot be downgraded.",
+            hint=f"Set kubernetes.version to {observed.version}, or restore a snapshot into a new cluster.",
+        )
+    return observed.version
+
+
+def _below(one: str, other: str) -> bool:
+    """Whether `one` is an older version; without a patch, any patch of its minor will do."""
+    a, b = Version.parse(one), Version.parse(other)
+    if a.of != b.of or a.patch is None or b.patch is None:
+        return a.of < b.of
+    return a.patch < b.patch
+
+
+def versions_between(observed: str, to: str) -> list[str]:
+    """What the control plane goes through: each minor in turn, the last as it was asked for; a patch in one go."""
+    minors = path(observed, to)
+    if minors:
+        return [*minors[:-1], to]
+    return [to] if _below(observed, to) else []
+
+
+def _upgrade_control_plane(draft: _Draft, observed: Observed, to: str, after: tuple[str, ...]) -> tuple[str, ...]:
+    """One step a minor. Kubelets may be three minors behind, so pools follow once, unless they would fall too far back."""
+    if observed.version is None:
+        return after
+    current = observed.version
+    kubelets = [version for pool in observed.pools.values() for version in pool.versions.values()]
+    for version in versions_between(current, to):
+        if any(kubelet_problem(version, kubelet) for kubelet in kubelets):
+            after = _upgrade_pools(draft, observed, current, after)
+            kubelets = [current]
+        step = draft.add(
+            Verb.UPGRADE_CONTROL_PLANE,
+            draft.cluster.name,
+            f"it runs {observed.version}, {to} is wanted",
+            after=after,
+            disrupts="the API server restarts; running pods go on",
+            suffix=version,
+            version=version,
+        )
+        after, current = (step,), version
+    return after
+
+
+def _upgrade_pools(draft: _Draft, observed: Observed, to: str, after: tuple[str, ...]) -> tuple[str, ...]:
+    """A stop between two control-plane upgrades: pools one after another, in the spec's order."""
+    for pool in draft.cluster.pools:
+        seen = observed.pools.get(pool.name)
+        if seen is None:
+            continue
+        if reason := _replace_reason(pool, seen, to):
+            after = (_replace(draft, pool, seen, to, reason, after, to),)
+    return after
+
+
+def _replace_reason(pool: Pool, seen: ObservedPool, to: str) -> str:
+    behind = [version for version in seen.versions.values() if _below(version, to)]
+    if behind:
+        return f"{len(behind)} of {seen.count} nodes run {min(behind, key=Minor.parse)}, {to} is wanted"
+    if pool.size and seen.size and pool.size != seen.size:
+        return f"its nodes are {seen.size}, {pool.size} is wanted"
+    return ""
+
+
+def _replace(
+    draft: _Draft, pool: Pool, seen: ObservedPool, to: str, reason: str, after: tuple[str, ...], suffix: str
+) -> str:
+    return draft.add(
+        Verb.UPGRADE_POOL,
+        pool.name,
+        reason,
+        after=after,
+        disrupts=f"pods of {seen.count} nodes move, within their PodDisruptionBudgets",
+        nodes=seen.count,
+        times=-(-seen.count // draft.cluster.policy.upgrade.surge),
+        suffix=suffix,
+        version=to,
+    )
+
+
+def _pools(draft: _Draft, observed: Observed, version: str, base: tuple[str, ...]) -> tuple[str, ...]:
+    """Steps of all pools; returns what apps have to wait for."""
+    ends: list[str] = []
+    chain = base
+    for pool in draft.cluster.pools:
+        seen = observed.pools.get(pool.name)
+        if seen is None:
+            reason = "the pool does not exist"
+            ends.append(draft.add(Verb.CREATE_POOL, pool.name, reason, after=base, version=version, count=pool.min))
+            continue
+        after = _adjust(draft, pool, seen, base)
+        if reason := _replace_reason(pool, seen, version):
+            after = (_replace(draft, pool, seen, version, reason, tuple(dict.fromkeys((*chain, *after))), ""),)
+            chain = after
+        ends.extend(after)
+    settled = tuple(dict.fromkeys(ends)) or base
+    for name in sorted(set(observed.pools) - {pool.name for pool in draft.cluster.pools}):
+        gone = observed.pools[name]
+        disrupts = f"pods of {gone.count} nodes move to other pools" if gone.count else None
+        draft.add(
+            Verb.DELETE_POOL, name, "the spec no longer has it", after=settled, disrupts=disrupts, nodes=gone.count
+        )
+    return settled
+
+
+def _adjust(draft: _Draft, pool: Pool, seen: ObservedPool, after: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels, taints and size of one pool that exists."""
+    if changed := _differences(pool, seen):
+        after = (draft.add(Verb.CONFIGURE_POOL, pool.name, changed, after=after),)
+    count = min(max(seen.count, pool.min), pool.upper)
+    if count != seen.count:
+        fewer = seen.count - count
+        after = (
+            draft.add(
+                Verb.SCALE_POOL,
+                pool.name,
+                f"it has {seen.count} nodes, the spec allows {pool.min} to {pool.upper}",
+                after=after,
+                disrupts=f"pods of {fewer} nodes move" if fewer > 0 else None,
+                count=count,
+                nodes=abs(fewer),
+            ),
+        )
+    return after
+
+
+def _differences(pool: Pool, seen: ObservedPool) -> str:
+    parts = []
+    if dict(pool.labels) != seen.labels:
+        keys = sorted(k for k in pool.labels.keys() | seen.labels.keys() if pool.labels.get(k) != seen.labels.get(k))
+        parts.append(f"labels differ ({', '.join(keys)})")
+    if set(pool.taints) != set(seen.taints):
+        parts.append(f"taints differ ({', '.join(sorted(set(pool.taints) ^ set(seen.taints)))})")
+    return " and ".join(parts)
+
+
+def _apps(draft: _Draft, observed: Observed, digests: Mapping[str, str], after: tuple[str, ...]) -> None:
+    """Removed apps at once, changed ones once their nodes and the apps they depend on are there."""
+    wanted = {app.name for app in draft.cluster.apps}
+    for name in sorted(set(observed.apps) - wanted):
+        draft.add(Verb.REMOVE_APP, name, "the spec no longer has it", disrupts=f"{name} stops")
+    started: dict[str, str] = {}
+    for app in by_dependency(draft.cluster.apps):
+        if reason := _app_reason(app, observed, digests):
+            waits = (*after, *(started[name] for name in app.depends_on if name in started))
+            started[app.name] = draft.add(Verb.DEPLOY_APP, app.name, reason, after=waits)
+
+
+def _app_reason(app: App, observed: Observed, digests: Mapping[str, str]) -> str:
+    seen = observed.apps.get(app.name)
+    if seen is None:
+        return "it is not deployed"
+    if not seen.complete:
+        return "its last deployment was cut off"
+    return "" if seen.digest == digests[app.name] else "its source changed"
+
+
+def by_dependency(apps: tuple[App, ...]) -> list[App]:
+    """Apps so that each comes after those it depends on, else in the spec's order. Cycles were refused at loading."""
+    named = {app.name: app for app in apps}
+    ordered: dict[str, App] = {}
+
+    def visit(app: App) -> None:
+        if app.name in ordered:
+            return
+        for name in app.depends_on:
+            visit(named[name])
+        ordered[app.name] = app
+
+    for app in apps:
+        visit(app)
+    return list(ordered.values())
+
+
+def hibernation(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timedelta] | None = None) -> Plan:
+    """One step, or none when it sleeps already."""
+    draft = _Draft(cluster, expected or {})
+    if observed.phase in (Phase.RUNNING, Phase.BROKEN):
+        draft.add(Verb.HIBERNATE, cluster.name, "sleep was asked for", disrupts="everything on the cluster stops")
+    return draft.plan()
+
+
+def deletion(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timedelta] | None = None) -> Plan:
+    """One step, or none when nothing is there. Raises `Unsafe` for a protected cluster."""
+    if cluster.policy.protect:
+        raise Unsafe(
+            f"cluster {cluster.name} is protected (policy.protect: true) and will not be deleted.",
+            hint="Set policy.protect to false and apply that first.",
+        )
+    draft = _Draft(cluster, expected or {})
+    if observed.phase is not Phase.ABSENT:
+        draft.add(Verb.DELETE, cluster.name, "deletion was asked for", disrupts="the cluster and all on it are gone")
+    return draft.plan()
+
+
+def scaling(
+    cluster: Cluster, observed: Observed, counts: Mapping[str, int], expected: Mapping[Verb, timedelta] | None = None
+) -> Plan:
+    """Pools to exact sizes within the spec's bounds. Raises `Unsafe` outside them, naming the bound."""
+    draft = _Draft(cluster, expected or {})
+    for name, count in counts.items():
+        pool = cluster.pool(name)
+        if pool is None:
+            known = ", ".join(p.name for p in cluster.pools) or "none"
+            raise Unsafe(f"cluster {cluster.name} has no pool named {name}; its pools are: {known}.")
+        if not pool.min <= count <= pool.upper:
+            raise Unsafe(
+                f"pool {name} of {cluster.name} may have {pool.min} to {pool.upper} nodes, {count} were asked for.",
+                hint="Change min or max in the spec and apply it.",
+            )
+        have = observed.pools[name].count if name in observed.pools else 0
+        if have != count:
+            fewer = have - count
+            draft.add(
+                Verb.SCALE_POOL,
+                name,
+                f"it has {have} nodes, {count} were asked for",
+                disrupts=f"pods of {fewer} nodes move" if fewer > 0 else None,
+                count=count,
+                nodes=abs(fewer),
+            )
+    return draft.plan()

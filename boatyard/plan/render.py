@@ -1,0 +1,65 @@
+"""A plan for people: plain text for a terminal 80 columns wide, Markdown for the Prefect UI. Both say the same."""
+
+from datetime import timedelta
+
+from boatyard.plan.model import Plan, Step
+from boatyard.spec.types import format_duration
+
+SIGNS = {"create": "+", "wake": "+", "repair": "~", "hibernate": "-", "delete": "-", "remove": "-", "deploy": "+"}
+
+
+def sign(step: Step) -> str:
+    """`+` adds, `-` takes away, `~` changes."""
+    return SIGNS.get(step.verb.split()[0], "~")
+
+
+def critical_path(plan: Plan) -> timedelta:
+    """Expected time of the whole plan when independent steps run side by side."""
+    ends: dict[str, timedelta] = {}
+    for step in plan.steps:
+        ends[step.id] = max((ends[name] for name in step.after), default=timedelta()) + step.expected
+    return max(ends.values(), default=timedelta())
+
+
+def summary(plan: Plan) -> str:
+    """One sentence."""
+    if plan.empty:
+        return f"{plan.cluster} is as the spec says; nothing to do."
+    disruptive = len(plan.disruptive)
+    steps = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
+    rest = f", {disruptive} of them disruptive" if disruptive else ", none disruptive"
+    return f"{plan.cluster}: {steps}{rest}, about {format_duration(critical_path(plan))}."
+
+
+def as_text(plan: Plan) -> str:
+    """A line a step, and under it why and whom it disturbs."""
+    lines = [summary(plan)]
+    for step in plan.steps:
+        lines.append(f"  {sign(step)} {step.verb} {step.target}{_detail(step)}  ({format_duration(step.expected)})")
+        lines.append(f"      because {step.reason}")
+        if step.disrupts:
+            lines.append(f"      disrupts: {step.disrupts}")
+    if plan.incomplete:
+        lines.append("What else differs can be told once it answers; a second plan will show it.")
+    return "\n".join(lines)
+
+
+def as_markdown(plan: Plan) -> str:
+    """A table, for an artifact."""
+    lines = [f"**{summary(plan)}**", ""]
+    if plan.steps:
+        lines += ["| | Step | Why | Disrupts | Expected |", "|-|-|-|-|-|"]
+        lines += [
+            f"| `{sign(step)}` | **{step.verb}** {step.target}{_detail(step)} | {step.reason} |"
+            f" {step.disrupts or 'nothing'} | {format_duration(step.expected)} |"
+            for step in plan.steps
+        ]
+    if plan.incomplete:
+        lines += ["", "What else differs can be told once it answers; a second plan will show it."]
+    return "\n".join(lines)
+
+
+def _detail(step: Step) -> str:
+    if "count" in step.params:
+        return f" to {step.params['count']} nodes"
+    return f" to {step.params['version']}" if "version" in step.params else ""

@@ -1,0 +1,32 @@
+"""The proof of a deletion: an independent scan for leftovers."""
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.logging import get_run_logger
+
+from boatyard.errors import Permanent
+from tasks.options import RETRIED
+from tasks.steps import artifact_key
+from tasks.yard import operation
+
+
+@task(task_run_name="prove deletion", **RETRIED)
+def prove_deleted() -> None:
+    """Only an empty scan lets the cluster be forgotten; else what is left is named with owner and cost."""
+    op = operation()
+    left = op.driver().residue()
+    if left:
+        rows = [
+            {"kind": r.kind, "what": r.identity, "owner": r.owner, "US$ a month": r.monthly_cost or ""} for r in left
+        ]
+        create_table_artifact(
+            rows, key=f"residue-{artifact_key(op.cluster.name)}", description=f"Left of {op.cluster.name}"
+        )
+        raise Permanent(
+            f"{len(left)} things are left of {op.cluster.name}: "
+            + ", ".join(f"{r.kind} {r.identity}" for r in left)
+            + ".",
+            hint="Delete the cluster again; what stays must be removed by hand.",
+        )
+    op.yard.store.clusters.forget(op.cluster.name)
+    get_run_logger().info("nothing is left of %s", op.cluster.name)

@@ -1,0 +1,96 @@
+"""Plans as Prefect sees them: made, shown as an artifact, approved, and carried out step by step, side by side where they may."""
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.futures import PrefectFuture, wait
+from prefect.logging import get_run_logger
+
+from boatyard.errors import BoatyardError, Permanent
+from boatyard.plan.model import Plan, Step, Verb
+from boatyard.plan.render import as_markdown, as_text
+from tasks.approval import ask_approval
+from tasks.options import RETRIED
+from tasks.progress import Progress
+from tasks.yard import operation
+
+CREATE = (Verb.CREATE, Verb.REPAIR, Verb.CREATE_POOL)
+APPS = (Verb.DEPLOY_APP, Verb.REMOVE_APP)
+UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL)
+ROUNDS = 3
+"""A plan may be incomplete (asleep, broken) once, then once more after a repair; more means it does not converge."""
+
+
+@task(task_run_name="{step.verb} {step.target}", **RETRIED)
+def carry_out(step: Step) -> None:
+    """One step of the plan: observed, then done, journalled, fenced and bounded by its deadline."""
+    with Progress(str(step), step.expected) as progress:
+        operation().carry_out(step, report=progress.say)
+
+
+def show_plan(plan: Plan) -> None:
+    """The plan into the log and, as an artifact, into the UI."""
+    get_run_logger().info(as_text(plan))
+    create_markdown_artifact(
+        as_markdown(plan), key=f"plan-{artifact_key(plan.cluster)}", description=f"Plan for {plan.cluster}"
+    )
+
+
+def run_plan(plan: Plan) -> None:
+    """Show the plan, wait for approval where the policy asks for it, then do every step of it and nothing else."""
+    show_plan(plan)
+    if plan.empty:
+        return
+    if plan.disruptive and operation().cluster.policy.upgrade.approve:
+        ask_approval(plan)
+    _run_steps(plan)
+
+
+def converge(*verbs: Verb) -> None:
+    """Plan and carry out until the cluster is as the spec says; `verbs` limits it to some of the steps."""
+    for _ in range(ROUNDS):
+        whole = operation().plan()
+        plan = whole.only(*verbs, Verb.WAKE, Verb.REPAIR) if verbs else whole
+        run_plan(plan)
+        if not whole.incomplete:
+            return
+    raise Permanent(
+        f"{operation().cluster.name} still does not answer after {ROUNDS} plans.",
+        hint="See its journal: boatyard logs.",
+    )
+
+
+def _run_steps(plan: Plan) -> None:
+    """Each step starts when those it waits for have ended well; one that fails stops its followers, not its neighbours."""
+    name = operation().cluster.name
+    bar = create_progress_artifact(0.0, key=f"progress-{artifact_key(name)}", description=f"{operation().name} {name}")
+    futures: dict[str, PrefectFuture[None]] = {}
+    for step in plan.steps:
+        futures[step.id] = carry_out.submit(step, wait_for=[futures[name] for name in step.after])
+    pending, done = set(futures.values()), 0
+    while pending:
+        finished = wait(list(pending), timeout=1.0).done
+        if finished:
+            pending -= finished
+            done += len(finished)
+            update_progress_artifact(bar, progress=100.0 * done / len(plan.steps))
+    _raise_failures(plan, futures)
+
+
+def _raise_failures(plan: Plan, futures: dict[str, PrefectFuture[None]]) -> None:
+    """The first failure is raised as it is; more than one become one error that names all."""
+    failed: list[tuple[Step, BaseException]] = []
+    for step in plan.steps:
+        state = futures[step.id].state
+        if state.is_failed() or state.is_crashed():
+            error = state.result(raise_on_failure=False)
+            failed.append((step, error if isinstance(error, BaseException) else Permanent(state.message or "failed")))
+    if not failed:
+        return
+    if len(failed) == 1 or not all(isinstance(error, BoatyardError) for _, error in failed):
+        raise failed[0][1]
+    raise Permanent(f"{len(failed)} steps failed: " + " ".join(f"[{step}] {error}" for step, error in failed))
+
+
+def artifact_key(name: str) -> str:
+    """Artifact keys allow lower-case letters, digits and dashes only."""
+    return name.replace(".", "-")

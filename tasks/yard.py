@@ -1,0 +1,79 @@
+"""The process's yard (store, tools, clock), opened once, and the operation that the running flow holds."""
+
+import functools
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from boatyard.clock import Clock, SystemClock
+from boatyard.drivers.operation import Operation, Yard, operating
+from boatyard.settings import Settings
+from boatyard.spec.models import Cluster
+from boatyard.store import Store
+from boatyard.tools import Toolbox
+from tasks import logs
+
+_current: ContextVar[Operation] = ContextVar("operation")
+
+
+@functools.cache
+def _yard(settings: Settings, clock: Clock) -> Yard:
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Yard(settings, Store.open(settings.store_url, clock), Toolbox(settings.cache), clock)
+
+
+_clock: Clock = SystemClock()
+
+
+def use_clock(clock: Clock) -> None:
+    """Let every flow of this process live by `clock`."""
+    global _clock
+    _clock = clock
+
+
+def yard() -> Yard:
+    """Store, tools and clock of this process."""
+    logs.plain_errors()
+    return _yard(Settings.load(), _clock)
+
+
+def who() -> str:
+    """The person or schedule behind the running flow, for the journal and for whoever meets the lease."""
+    if name := os.environ.get("BOATYARD_WHO"):
+        return name
+    return flow_run.get_parameters().get("who") or (flow_run.name and f"flow run {flow_run.name}") or getpass.getuser()
+
+
+def operation() -> Operation:
+    """The operation of the flow that runs here."""
+    return _current.get()
+
+
+@contextmanager
+def operate(cluster: Cluster | str, name: str, *, wait: float = 0.0) -> Iterator[Operation]:
+    """Hold the lease of a cluster, new or known by name; flows inside a flow share the outer one's.
+
+    wait: seconds to wait for another operation to end; 0 refuses at once, naming it.
+    """
+    here = yard()
+    known = here.registered(cluster) if isinstance(cluster, str) else cluster
+    outer = _current.get(None)
+    if outer is not None and outer.cluster.name == known.name:
+        if not isinstance(cluster, str):
+            outer.change_desired(cluster)
+        yield outer
+        return
+    logger = get_run_logger()
+    with operating(here, known, name, who=who(), run_id=str(flow_run.id), wait=wait, report=logger.info) as held:
+        if not isinstance(cluster, str):
+            held.change_desired(cluster)
+        token = _current.set(held)
+        try:
+            yield held
+        finally:
+            _current.reset(token)
