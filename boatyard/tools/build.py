@@ -17,8 +17,8 @@ from boatyard.tools.wheels import install_wheel
 MODULE = Path(__file__).parent / "gomod"
 _FILES = ("go.mod", "go.sum", "tools.go")
 _LIST = '{{.ImportPath}}\t{{.Stale}}\t{{.Dir}}\t{{join .GoFiles "/"}}\t{{.Name}}'
-_PACKAGE_COST = 15_000  # bytes of source that take as long as the constant part of compiling a package
-_LINK_COST = 4_000_000  # bytes of source that take as long as linking one of our programs
+_PACKAGE_COST = 60_000  # bytes of source that take as long as the constant part of compiling a package
+_LINK_COST = 6_000_000  # bytes of source that take as long as linking one of our programs
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from boatyard.errors import BoatyardError
 from boatyard.run import run
 from boatyard.tools.build import MODULE, go_on_path, needed_go
 from boatyard.tools.catalogue import GoBuild
-from boatyard.tools.toolbox import Toolbox, ToolStatus
+from boatyard.tools.toolbox import State, Toolbox, ToolStatus
 
 _PYTHON = (3, 11)
 _ROOM = 5_000_000_000  # bytes
@@ -31,7 +31,7 @@ def _python() -> ToolStatus:
     wanted = ".".join(map(str, _PYTHON))
     enough = sys.version_info >= _PYTHON
     advice = "" if enough else f"Install Python {wanted} or newer and run Boatyard with it."
-    state = "ok" if enough else "missing"
+    state: State = "ok" if enough else "missing"
     program = Path(sys.executable)
     return ToolStatus(
         "python", state, platform.python_version(), f"{wanted}+", "this interpreter", program, advice=advice
