@@ -15,7 +15,9 @@ GROUP = "boatyard.drivers"
 
 
 class ProviderSettings(Model):
-    """Base of every driver's settings; subclasses add `kind: Literal["…"]` and their own fields."""
+    """Base of every driver's settings; subclasses narrow `kind` to `Literal["…"]` and add fields of their own."""
+
+    kind: str
 
     minors: ClassVar[tuple[str, ...]] = ()
     """Kubernetes minors this provider can run, oldest first; empty when only the provider itself knows."""

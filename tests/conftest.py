@@ -1,0 +1,26 @@
+"""What every test shares: nothing of the machine's own Boatyard is touched, and CI does not skip what it is there for."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+MUST_RUN = {"twin", "server", "postgres", "browser"}
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State goes to a folder of the test's own; the tool cache is shared, since what it holds is verified."""
+    monkeypatch.setenv("BOATYARD_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.delenv("BOATYARD_STORE_URL", raising=False)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, "pytest.CallInfo[None]", None]:
+    """With BOATYARD_NO_SKIPS, a test of a tier that CI has to run fails instead of being skipped."""
+    outcome = yield
+    report = outcome.get_result()
+    marked = {mark.name for mark in item.iter_markers()} & MUST_RUN
+    if report.skipped and marked and os.environ.get("BOATYARD_NO_SKIPS") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but CI has to run {', '.join(sorted(marked))} tests: {report.longrepr}"
