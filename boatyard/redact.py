@@ -29,6 +29,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(?i)(--?[a-z-]{{0,30}}(?:{_KEYS})[ \t]+)(?!-|\*\*\*)\S+"), rf"\1{HIDDEN}"),
     (re.compile(r"(://[^/\s:@]{0,200}:)[^/\s@]+(@)"), rf"\1{HIDDEN}\2"),
 )
+_FLAG = re.compile(rf"(?i)--?[a-z-]{{0,30}}(?:{_KEYS})")
 _PEM_BEGIN, _PEM_END = (
     re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"),
     re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----"),
@@ -54,6 +55,11 @@ class Redactor:
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
         return text
+
+    def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """A command's arguments; what follows a flag such as `--password` is a secret too."""
+        flags = [False, *(_FLAG.fullmatch(part) is not None for part in argv)]
+        return tuple(HIDDEN if after else self.text(part) for part, after in zip(argv, flags, strict=False))
 
     def line(self, line: str) -> str | None:
         """One line of a stream; None inside of a private key, which spans lines."""

@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from boatyard.errors import DeadlineExceeded, MissingTool, Permanent
-from boatyard.redact import Redactor, redact
+from boatyard.redact import Redactor
 
 _GRACE = 2.0  # seconds between SIGTERM and SIGKILL of a group that ran out of time
 _DRAIN = 0.5  # seconds to read what is left in the pipes when the child is gone but a grandchild keeps them open
 _TAIL_LINES, _TAIL_CHARS = 12, 2000
+_HINT = "Run `boatyard doctor` to see what is missing."
 
 _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "NO_COLOR"}
 _KEPT |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"}
@@ -80,7 +81,7 @@ def run(
     Processes that the program left behind on a normal exit are not touched.
     """
     redactor = Redactor(secrets)
-    shown = tuple(redactor.text(str(part)) for part in argv)
+    shown = redactor.argv([str(part) for part in argv])
     data = input.encode() if isinstance(input, str) else input
     began = time.monotonic()
     process = _spawn(
@@ -164,7 +165,7 @@ def start(
         child = _forker.call(
             lambda: _spawn(argv, env, cwd, signal_, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         )
-    return Process(child, tuple(redact(str(part)) for part in argv), log)
+    return Process(child, Redactor().argv([str(part) for part in argv]), log)
 
 
 class _Forker:
@@ -245,13 +246,9 @@ def _spawn(
             **streams,
         )
     except FileNotFoundError:
-        raise MissingTool(
-            f"The program `{program}` is not installed.", hint="Run `boatyard doctor` to see what is missing."
-        ) from None
+        raise MissingTool(f"The program `{program}` is not installed.", hint=_HINT) from None
     except OSError as error:
-        raise MissingTool(
-            f"The program `{program}` cannot be started: {error.strerror}.", hint="Run `boatyard doctor`."
-        ) from None
+        raise MissingTool(f"The program `{program}` cannot be started: {error.strerror}.", hint=_HINT) from None
 
 
 class _Pump:
