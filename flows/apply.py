@@ -1,6 +1,9 @@
 """Whatever is missing between what is and what should be."""
 
+from typing import Annotated
+
 from prefect import flow
+from pydantic import Field
 
 from boatyard.spec.models import Cluster
 from flows.prerequisites import prerequisites
@@ -9,12 +12,13 @@ from tasks.yard import operate
 
 
 @flow(name="apply-cluster", flow_run_name="apply {cluster.name}")
-def apply_cluster(cluster: Cluster) -> None:
+def apply_cluster(cluster: Cluster, wait: Annotated[float, Field(ge=0, le=86400)] = 0.0) -> None:
     """Plan, show the plan, and carry it out. Applied again, it does nothing.
 
     Args:
         cluster: What should be; from now on Boatyard keeps this cluster.
+        wait: Seconds to wait for another operation on the cluster to end; 0 refuses at once, naming it.
     """
-    with operate(cluster, "apply"):
+    with operate(cluster, "apply", wait=wait):
         prerequisites(cluster)
         converge()

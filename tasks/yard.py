@@ -4,7 +4,7 @@ import functools
 import getpass
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 
 from prefect.logging import get_run_logger
@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from boatyard.clock import Clock, SystemClock
 from boatyard.drivers.operation import Operation, Yard, operating
+from boatyard.errors import NotFound
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Store
@@ -61,19 +62,33 @@ def operate(cluster: Cluster | str, name: str, *, wait: float = 0.0) -> Iterator
     wait: seconds to wait for another operation to end; 0 refuses at once, naming it.
     """
     here = yard()
-    known = here.registered(cluster) if isinstance(cluster, str) else cluster
+    target = cluster if isinstance(cluster, str) else cluster.name
     outer = _current.get(None)
-    if outer is not None and outer.cluster.name == known.name:
+    if outer is not None and outer.cluster.name == target:
         if not isinstance(cluster, str):
             outer.change_desired(cluster)
         yield outer
         return
-    logger = get_run_logger()
-    with operating(here, known, name, who=who(), run_id=str(flow_run.id), wait=wait, report=logger.info) as held:
-        if not isinstance(cluster, str):
+    first = here.registered(target) if isinstance(cluster, str) else cluster
+    report = get_run_logger().info
+    with operating(here, first, name, who=who(), run_id=str(flow_run.id), wait=wait, report=report) as held:
+        if isinstance(cluster, str):
+            held.cluster = here.registered(target)
+        else:
             held.change_desired(cluster)
         token = _current.set(held)
         try:
             yield held
         finally:
             _current.reset(token)
+
+
+@contextmanager
+def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[Operation | None]:
+    """As `operate`, but None where nobody knows the cluster (any more)."""
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(operate(cluster, name, wait=wait))
+        except NotFound:
+            held = None
+        yield held

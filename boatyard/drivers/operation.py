@@ -108,9 +108,15 @@ class Operation:
 
     def change_desired(self, cluster: Cluster) -> None:
         """From now on `cluster` is what should be."""
-        self.fence()
+        clusters = self.yard.store.clusters
+        known = clusters.get(cluster.name)
+        clusters.put(
+            cluster.model_dump(mode="json"),
+            source=known.source if known else None,
+            base=known.base if known else None,
+            fence=self.lease.number,
+        )
         self.cluster = cluster
-        self.yard.store.clusters.put(cluster.model_dump(mode="json"), source=None)
 
     def carry_out(self, step: Step, report: Report | None = None) -> None:
         """Do one step, with its deadline, between two lines in the journal."""
