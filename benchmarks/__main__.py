@@ -1,0 +1,75 @@
+"""Runs every benchmark (or those named), prints a table and writes benchmarks/results.json.
+
+A benchmark is a module of this package with a function `run() -> list[Row]`.
+"""
+
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+
+import benchmarks
+from benchmarks.base import Row, timed
+
+HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Every module that has something to run, found by listing."""
+    return sorted(
+        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in {"__main__", "base"}
+    )
+
+
+def main(wanted: list[str]) -> int:
+    """0 when all ran, 1 when one failed to run, 2 for an unknown name. A missed goal is printed, not punished."""
+    if unknown := set(wanted) - set(names()):
+        print(f"no benchmark named {', '.join(sorted(unknown))}; there are: {', '.join(names())}", file=sys.stderr)
+        return 2
+    rows: list[Row] = []
+    failed = False
+    for name in wanted or names():
+        module = importlib.import_module(f"benchmarks.{name}")
+        if not hasattr(module, "run"):
+            continue
+        print(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
+        try:
+            seconds = timed(lambda module=module: rows.extend(module.run()))
+        except Exception as error:  # noqa: BLE001 - one broken benchmark must not hide the others
+            print(f"   failed: {error}", file=sys.stderr)
+            failed = True
+            continue
+        print(f"   took {seconds:.0f} s", flush=True)
+    show(rows)
+    keep(rows, partial=bool(wanted))
+    return 1 if failed else 0
+
+
+def show(rows: list[Row]) -> None:
+    """A table 80 columns wide."""
+    print(f"\n{'benchmark':<26}{'ours':>9}{'theirs':>9} {'unit':<5}{'ratio':>7}{'goal':>6}  against")
+    for row in rows:
+        mark = " " if row.met else "!"
+        print(
+            f"{row.name:<26}{row.ours:>9.2f}{row.theirs:>9.2f} {row.unit:<5}{row.ratio:>7.2f}{row.goal:>6.2f}{mark} "
+            f"{row.against}"
+        )
+        if row.notes:
+            print(f"  {row.notes}")
+
+
+def keep(rows: list[Row], *, partial: bool) -> None:
+    """Write results.json; a partial run replaces its own rows only."""
+    target = HERE / "results.json"
+    fresh = [row.as_json() for row in rows]
+    if partial and target.exists():
+        named = {row["name"] for row in fresh}
+        fresh = sorted(
+            [row for row in json.loads(target.read_text()) if row["name"] not in named] + fresh, key=lambda r: r["name"]
+        )
+    target.write_text(json.dumps(fresh, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
