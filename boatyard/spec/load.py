@@ -129,7 +129,7 @@ def _provider_problems(document: Node, problems: list[Problem]) -> Any:
     allowed = ", ".join(kinds) or "none: no driver is installed"
     if kind is None:
         problems.append(
-            Problem(provider.mark, ("provider", "kind"), f"found nothing, allowed {allowed}: the field is required")
+            Problem(provider.mark, ("provider", "kind"), f"found nothing, allowed {allowed}: {wording.REQUIRED}")
         )
         return None
     if not isinstance(kind.scalar, str) or kind.scalar not in kinds:

@@ -119,7 +119,7 @@ State = Literal["asleep", "awake"]
 
 @dataclass(frozen=True)
 class SleepSchedule:
-    """Weekly sleep: asleep from each `sleep` to the next `wake`. Awake wins where both fall together. Results in UTC."""
+    """Weekly sleep: asleep from each `sleep` to the next `wake`; awake where both fall together. Results in UTC."""
 
     sleep: WeekMoment
     wake: WeekMoment

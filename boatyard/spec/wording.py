@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from boatyard.spec.document import Node, Path, Problem, did_you_mean, shown
 from boatyard.spec.types import PATTERN_WORDS
 
+REQUIRED = "the field is required"
+
 TYPE_WORDS = {
     "string": "text",
     "int": "a whole number",
@@ -42,7 +44,7 @@ def _problem(detail: ErrorDetails, node: Node, model: type[BaseModel]) -> Proble
             node.mark_of_key(path), path, f"unknown key, allowed {_listed(keys)}{did_you_mean(str(path[-1]), keys)}"
         )
     if kind == "missing":
-        return Problem(node.mark_of(path), path, "found nothing, allowed a value: the field is required")
+        return Problem(node.mark_of(path), path, f"found nothing, allowed a value: {REQUIRED}")
     if kind == "wrong_field":
         return _wrong_field(context, node, path)
     if "[key]" in detail["loc"]:

@@ -1,0 +1,147 @@
+"""A fleet: a folder of clusters' files with the defaults they share.
+
+`fleet.yaml` (`kind: Fleet`) holds the defaults. Every other `*.yaml` and `*.yml` file beside it, in `clusters/` and in
+`templates/` holds clusters and templates, one document or several. Other folders are left alone: apps live there.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from boatyard.errors import InvalidSpec, NotFound
+from boatyard.spec import load, wording
+from boatyard.spec.base import Model
+from boatyard.spec.document import Mark, Node, Problem, parse, shown
+from boatyard.spec.models import Cluster
+from boatyard.spec.source import FLEET_FILE, read_text
+from boatyard.spec.template import KIND as TEMPLATE
+from boatyard.spec.template import Template, judge_template
+from boatyard.spec.types import Name
+
+FOLDERS = ("", "clusters", "templates")
+MOST_FILES = 10_000
+
+
+class FleetFile(Model):
+    """What `fleet.yaml` may say."""
+
+    apiVersion: Literal["boatyard/v1"] = "boatyard/v1"
+    kind: Literal["Fleet"]
+    name: Name = "fleet"
+    defaults: dict[str, Any] = {}
+    """Anything a cluster's file may say but its name; laid under every cluster and template, key by key."""
+
+
+class Fleet(Model):
+    """All clusters of a folder, defaults applied, by name; `sources` has each one's file."""
+
+    name: str = "fleet"
+    defaults: dict[str, Any] = {}
+    clusters: dict[str, Cluster] = {}
+    templates: dict[str, Template] = {}
+    sources: dict[str, str] = {}
+
+
+def load_fleet(folder: Path) -> Fleet:
+    """Every cluster and template of a folder. `NotFound` without the folder or its fleet.yaml; `InvalidSpec` with all
+    problems of all files."""
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {folder}.")
+    problems: list[Problem] = []
+    lines: list[str] = []
+    head = _head(folder / FLEET_FILE, problems)
+    defaults = head.get("defaults") or Node("mapping", head.mark)
+    found = _Found()
+    for path in _files(folder):
+        try:
+            documents, wrong = parse(read_text(path), str(path))
+        except InvalidSpec as error:
+            lines += error.problems
+            continue
+        problems += wrong
+        for document in documents:
+            _take(document, defaults, found, problems)
+    _same_names(found, problems)
+    if problems or lines:
+        raise InvalidSpec([*lines, *(load.refuse(problems).problems if problems else ())])
+    fields = head.data()
+    return Fleet(
+        name=fields.get("name", "fleet"),
+        defaults=fields.get("defaults") or {},
+        clusters={cluster.name: cluster for cluster, _ in found.clusters},
+        templates={template["name"]: template for template, _ in found.templates},
+        sources={cluster.name: node.mark.file for cluster, node in found.clusters},
+    )
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.clusters: list[tuple[Cluster, Node]] = []
+        self.templates: list[tuple[Template, Node]] = []
+        self.names: list[tuple[str, Node]] = []
+
+
+def _head(path: Path, problems: list[Problem]) -> Node:
+    document, wrong = load.read_one(path)
+    problems += wrong
+    if document.kind != "mapping":
+        raise load.refuse([Problem(document.mark, (), f"found {document.found()}, allowed a mapping with kind: Fleet")])
+    load.validate(FleetFile, document, document.data(), problems)
+    defaults = document.get("defaults")
+    if defaults is not None and defaults.kind == "mapping":
+        problems += _defaults_problems(defaults)
+    return document
+
+
+def _defaults_problems(defaults: Node) -> Iterator[Problem]:
+    """Mistakes that show without any cluster: what is missing may come from the cluster."""
+    for key in ("name", "kind", "apiVersion"):
+        if key in defaults.children:
+            mark = defaults.keys[key]
+            yield Problem(mark, ("defaults", key), "found it among the defaults, allowed only in a cluster's own file")
+    wrong: list[Problem] = []
+    load.judge(defaults, wrong)
+    for problem in wrong:
+        if wording.REQUIRED not in problem.message and problem.path != ("name",):
+            yield Problem(problem.mark, ("defaults", *problem.path), problem.message)
+
+
+def _files(folder: Path) -> list[Path]:
+    files = [
+        file
+        for name in FOLDERS
+        for file in sorted((folder / name).glob("*"))
+        if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and file != folder / FLEET_FILE
+    ]
+    if len(files) > MOST_FILES:
+        raise InvalidSpec([f"{folder}:1:1: found {len(files)} files, allowed at most {MOST_FILES}"])
+    return files
+
+
+def _take(document: Node, defaults: Node, found: _Found, problems: list[Problem]) -> None:
+    mine: list[Problem] = []
+    merged = load.merge(defaults, document) if document.kind == "mapping" else document
+    kind = document.get("kind")
+    if kind is not None and kind.scalar == TEMPLATE:
+        template = judge_template(merged, mine)
+        if template is not None:
+            found.templates.append((template, document))
+    else:
+        cluster = load.judge(merged, mine)
+        if cluster is not None:
+            found.clusters.append((cluster, document))
+    name = document.get("name")
+    if name is not None and isinstance(name.scalar, str):
+        found.names.append((f"{kind.scalar if kind else 'Cluster'} {name.scalar}", name))
+    # What is wrong in the defaults themselves has been said already, under its own field path.
+    told = {(problem.mark, problem.message) for problem in problems}
+    problems += [problem for problem in mine if (problem.mark, problem.message) not in told]
+
+
+def _same_names(found: _Found, problems: list[Problem]) -> None:
+    first: dict[str, Mark] = {}
+    for name, node in found.names:
+        if name in first:
+            message = f"found {shown(node.text)}, already used at {first[name]}: names are unique in a fleet"
+            problems.append(Problem(node.mark, ("name",), message))
+        first.setdefault(name, node.mark)
