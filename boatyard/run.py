@@ -279,21 +279,20 @@ class _Pump:
         with selectors.DefaultSelector() as selector, _exit_fd(self._process) as exit_fd:
             for name in self._output:
                 selector.register(_pipe(self._process, name), selectors.EVENT_READ, name)
-            if self._process.stdin is not None:
-                os.set_blocking(self._process.stdin.fileno(), False)
-                selector.register(self._process.stdin, selectors.EVENT_WRITE, "stdin")
+            if (stdin := self._process.stdin) is not None:
+                os.set_blocking(stdin.fileno(), False)
+                selector.register(stdin, selectors.EVENT_WRITE, "stdin")
             if exit_fd is not None:
                 selector.register(exit_fd, selectors.EVENT_READ, "exit")
             gone = False
             while not (gone and not self._open(selector)):
-                left = end - time.monotonic()
-                if left <= 0 and not gone:
-                    return False
-                if left <= 0:
+                if (left := end - time.monotonic()) <= 0:
+                    if not gone:
+                        return False
                     break
-                ready = selector.select(left if exit_fd is not None else min(left, 0.05))
-                for key, _ in ready:
-                    self._serve(selector, key.data)
+                for key, _ in selector.select(left if exit_fd is not None else min(left, 0.05)):
+                    if key.data != "exit":
+                        self._serve(selector, key.data)
                 if not gone and _exit_code(self._process) is not None:
                     gone, end = True, min(end, time.monotonic() + _DRAIN)
                     if exit_fd is not None:
@@ -306,8 +305,6 @@ class _Pump:
         return any(key.data in ("stdout", "stderr") for key in selector.get_map().values())
 
     def _serve(self, selector: selectors.BaseSelector, name: str) -> None:
-        if name == "exit":
-            return
         pipe = _pipe(self._process, name)
         if name == "stdin":
             try:

@@ -1,0 +1,69 @@
+"""Which program of another version will do, and that the pins agree with each other."""
+
+import re
+
+import pytest
+
+from boatyard.tools.build import MODULE
+from boatyard.tools.catalogue import CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "fits"),
+    [
+        ("kube-apiserver", "1.36.0", True),
+        ("kube-apiserver", "1.35.9", False),
+        ("kube-apiserver", "1.36.3-rc.1", False),
+        ("etcd", "3.6.1", True),
+        ("etcd", "3.5.30", False),
+        ("kwokctl", "0.7.0", False),
+        ("kubectl", "1.35.2", True),
+        ("kubectl", "1.37.0", True),
+        ("kubectl", "1.34.9", False),
+        ("kubectl", "1.36.3-dispatcher", False),
+        ("helm", "4.9.0", True),
+        ("helm", "4.2.2", False),
+        ("helm", "3.20.0", False),
+        ("helm", "4.2.3+g1234567", True),
+        ("helm", "", False),
+    ],
+)
+def test_fits(name: str, version: str, fits: bool) -> None:
+    assert CATALOGUE[name].accepts(version) is fits
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "version"),
+    [
+        ("kubectl", "Client Version: v1.36.3\nKustomize Version: v5.8.1\n", "1.36.3"),
+        ("kubectl", "Client Version: v1.32.4-dispatcher\n", "1.32.4-dispatcher"),
+        ("etcd", "etcd Version: 3.6.8\nGit SHA: Not provided\n", "3.6.8"),
+        ("kube-scheduler", "Kubernetes v1.36.3\n", "1.36.3"),
+        ("kwok", "kwok version v0.8.0 go1.26.8 (linux/amd64)\n", "0.8.0"),
+        ("kwok", "kwokctl version v0.8.0 go1.26.8 (linux/amd64)\n", None),
+        ("helm", "v4.2.3", "4.2.3"),
+        ("helm", "Usage: helm is a game", None),
+    ],
+)
+def test_parse(name: str, output: str, version: str | None) -> None:
+    assert CATALOGUE[name].parse(output) == version
+
+
+def test_go_module_and_catalogue_pin_the_same_versions() -> None:
+    text = (MODULE / "go.mod").read_text()
+    for tool in CATALOGUE.values():
+        if tool.go_package:
+            module, version = re.search(
+                rf"^\s({re.escape('/'.join(tool.go_package.split('/')[:2]))}\S*) v(\S+)$", text, re.M
+            ).groups()
+            assert (module, version) == (tool.go_package.partition("/cmd/")[0], tool.version)
+            assert f'_ "{tool.go_package}"' in (MODULE / "tools.go").read_text()
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_releases_name_the_machine_and_the_version(name: str) -> None:
+    tool = CATALOGUE[name]
+    release = tool.release.on("linux", "arm64")
+    assert tool.version in release.url
+    assert "arm64" in release.url
+    assert not set("{}") & set(release.url + release.checksums + (release.member or ""))
