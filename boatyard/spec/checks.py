@@ -5,6 +5,7 @@ Each check takes plain data (as from YAML or JSON) and yields a path and what is
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from boatyard.spec.document import Path, did_you_mean, shown
@@ -12,6 +13,10 @@ from boatyard.spec.provider import ProviderSettings
 from boatyard.spec.windows import known_zone, zone_names
 
 Wrong = tuple[Path, str]
+
+MOST_OTHERS = 200
+MOST_CYCLES = 10
+"""Circles of apps named at once, and apps that are searched for the nearest match of an unknown one."""
 
 DEFAULT_PODS = "10.244.0.0/16"
 DEFAULT_SERVICES = "10.96.0.0/16"
@@ -94,7 +99,10 @@ def _duplicates(data: Mapping[str, Any], field: str) -> Iterator[Wrong]:
 
 def _depends_on(data: Mapping[str, Any]) -> Iterator[Wrong]:
     apps = _items(data.get("apps"))
-    position = {app["name"]: at for at, app in reversed(apps) if isinstance(app.get("name"), str)}
+    position: dict[str, int] = {}
+    for at, app in apps:
+        if isinstance(app.get("name"), str):
+            position.setdefault(app["name"], at)
     graph: dict[str, list[str]] = {name: [] for name in position}
     for at, app in apps:
         wanted = app.get("depends_on")
@@ -102,7 +110,7 @@ def _depends_on(data: Mapping[str, Any]) -> Iterator[Wrong]:
             if not isinstance(name, str):
                 continue
             if name not in position:
-                others = [other for other in position if other != app.get("name")]
+                others = [other for other in islice(position, MOST_OTHERS) if other != app.get("name")]
                 allowed = ", ".join(others[:20]) or "none, there is no other app"
                 yield (
                     ("apps", at, "depends_on", index),
@@ -110,7 +118,11 @@ def _depends_on(data: Mapping[str, Any]) -> Iterator[Wrong]:
                 )
             elif isinstance(app.get("name"), str):
                 graph[app["name"]].append(name)
-    if cycle := find_cycle(graph):
+    for _ in range(MOST_CYCLES):
+        cycle = find_cycle(graph)
+        if cycle is None:
+            return
+        graph = {name: [n for n in after if n not in cycle] for name, after in graph.items() if name not in cycle}
         yield (
             ("apps", position[cycle[0]], "depends_on"),
             f"found a circle: {' → '.join(cycle[:20])}, allowed an order without one",
@@ -144,9 +156,9 @@ def find_cycle(graph: Mapping[str, Sequence[str]]) -> list[str] | None:
 def _networks(data: Mapping[str, Any]) -> Iterator[Wrong]:
     network = _mapping(data.get("network"))
     try:
-        pods = ipaddress.ip_network(network.get("pods", DEFAULT_PODS))
-        services = ipaddress.ip_network(network.get("services", DEFAULT_SERVICES))
-    except (ValueError, TypeError):
+        pods = ipaddress.ip_network(str(network.get("pods", DEFAULT_PODS)))
+        services = ipaddress.ip_network(str(network.get("services", DEFAULT_SERVICES)))
+    except ValueError:
         return
     if pods.version == services.version and pods.overlaps(services):
         field = "services" if "services" in network else "pods"

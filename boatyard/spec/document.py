@@ -20,6 +20,9 @@ MAX_NODES = 50_000
 MAX_DIGITS = 19
 """Digits of a whole number: what fits 64 bits."""
 
+MOST_OPTIONS = 1000
+"""Options that a nearest match is looked for among; more than there are time zones."""
+
 Path = tuple[str | int, ...]
 """Keys and list positions from the top of a document."""
 
@@ -149,7 +152,7 @@ def nearest_match(word: str, options: Mapping[str, Any] | list[str] | tuple[str,
 
     if len(word) > 80:
         return None
-    by_lower = {option.lower(): option for option in options}
+    by_lower = {option.lower(): option for option in list(options)[:MOST_OPTIONS]}
     close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from boatyard.errors import InvalidSpec
 from boatyard.spec import wording
 from boatyard.spec.checks import against_provider, between_fields
 from boatyard.spec.document import Mark, Node, Problem, did_you_mean, parse
+from boatyard.spec.document import Path as FieldPath
 from boatyard.spec.models import Cluster
 from boatyard.spec.paths import resolve_app_paths
 from boatyard.spec.provider import driver_packages, settings_model
 from boatyard.spec.source import decode, fleet_file, read_text
 
 MOST_PROBLEMS = 100
-"""Lines shown at once; the rest is counted."""
+"""Lines shown at once; looking for the nearest match of thousands would take minutes."""
 
 
 def load_cluster(path: Path) -> Cluster:
@@ -112,11 +114,10 @@ def judge(document: Node, problems: list[Problem], *, folder: Path | None = None
     problems += resolve_app_paths(document, folder)
     data = document.data()
     known = _provider_problems(document, problems)
-    if known is not None:
-        problems += [Problem(document.mark_of(path), path, text) for path, text in against_provider(data, known)]
-    problems += [Problem(document.mark_of(path), path, text) for path, text in between_fields(data)]
+    rules = between_fields(data) if known is None else chain(against_provider(data, known), between_fields(data))
+    problems += [Problem(document.mark_of(path), path, text) for path, text in islice(rules, MOST_PROBLEMS)]
     cluster = validate(Cluster, document, data, problems, skip_provider=known is None)
-    return cluster if not problems else None
+    return cluster if isinstance(cluster, Cluster) and not problems else None
 
 
 def _provider_problems(document: Node, problems: list[Problem]) -> Any:
@@ -158,10 +159,12 @@ def _is_mapping(node: Node | None) -> bool:
 
 
 def refuse(problems: Iterable[Problem]) -> InvalidSpec:
-    """The error with one line a problem, in the order of the files, each once."""
-    ordered = sorted(set(problems), key=lambda p: (p.mark.file, p.mark.line, p.mark.column))
-    lines = list(dict.fromkeys(str(problem) for problem in ordered[:MOST_PROBLEMS]))
+    """The error with one line a problem, in the order of the files; of several about the same value the first."""
+    first: dict[tuple[Mark, FieldPath], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.mark, problem.path), problem)
+    ordered = sorted(first.values(), key=lambda p: (p.mark.file, p.mark.line, p.mark.column))
+    lines = [str(problem) for problem in ordered[:MOST_PROBLEMS]]
     if len(ordered) > MOST_PROBLEMS:
-        last = ordered[MOST_PROBLEMS]
-        lines.append(f"{last.mark}: and {len(ordered) - MOST_PROBLEMS} more problems from here on")
+        lines.append(f"{ordered[MOST_PROBLEMS].mark}: more problems from here on; mend these first")
     return InvalidSpec(lines)

@@ -11,6 +11,9 @@ from pydantic_core import ErrorDetails
 from boatyard.spec.document import Node, Path, Problem, did_you_mean, shown
 from boatyard.spec.types import PATTERN_WORDS
 
+MOST_DETAILS = 500
+"""Errors put into words; looking for nearest matches takes about half a millisecond each."""
+
 REQUIRED = "the field is required"
 
 TYPE_WORDS = {
@@ -31,8 +34,9 @@ TYPE_WORDS = {
 
 
 def problems(error: ValidationError, node: Node, model: type[BaseModel]) -> list[Problem]:
-    """One problem for each of pydantic's errors, at its place in the document."""
-    return [_problem(detail, node, model) for detail in error.errors(include_url=False, include_input=False)]
+    """A problem for each of pydantic's errors, at its place in the document; at most `MOST_DETAILS`."""
+    details = error.errors(include_url=False, include_input=False)
+    return [_problem(detail, node, model) for detail in details[:MOST_DETAILS]]
 
 
 def _problem(detail: ErrorDetails, node: Node, model: type[BaseModel]) -> Problem:
@@ -47,7 +51,7 @@ def _problem(detail: ErrorDetails, node: Node, model: type[BaseModel]) -> Proble
         return Problem(node.mark_of(path), path, f"found nothing, allowed a value: {REQUIRED}")
     if kind == "wrong_field":
         return _wrong_field(context, node, path)
-    if "[key]" in detail["loc"]:
+    if detail["loc"][-1:] == ("[key]",) and len(path) < len(detail["loc"]):
         return Problem(
             node.mark_of_key(path), path, f"found the key {shown(str(path[-1]))}, allowed {_allowed(detail)}"
         )
@@ -60,9 +64,9 @@ def _path(loc: tuple[int | str, ...], node: Node) -> Path:
     path: list[int | str] = []
     here: Node | None = node
     for at, part in enumerate(loc):
-        if part == "[key]":
-            continue
         child = here.children.get(part) if here is not None else None
+        if part == "[key]" and child is None:
+            continue
         tag = here is not None and (kind := here.children.get("kind")) is not None and kind.scalar == part
         if child is None and at + 1 < len(loc) and (tag or here is None or here.kind == "scalar"):
             continue
