@@ -118,7 +118,11 @@ def _environment(cache: Path, go: Go) -> dict[str, str]:
     places = {key: os.environ.get(key) or str(path) for key, path in folders.items()}
     fixed = {"CGO_ENABLED": "0", "GOGC": "800", "GOWORK": "off", "GOTOOLCHAIN": "local"}
     flags = "-trimpath -mod=readonly -modcacherw"
-    return minimal_env(**places, **fixed, GOFLAGS=flags, PATH=f"{go.program.parent}:{os.environ.get('PATH', '')}")
+    path = f"{go.program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    env = minimal_env(**places, **fixed, GOFLAGS=flags, PATH=path)
+    if go.source != "PATH":
+        env.pop("GOROOT", None)  # it would point to another Go
+    return env
 
 
 class _Job:
