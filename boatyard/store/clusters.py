@@ -1,5 +1,6 @@
 """The clusters: what is wanted, what was seen, and where each stands in its life."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -8,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from boatyard.clock import Clock
-from boatyard.errors import NotFound
+from boatyard.errors import NotFound, Permanent
 from boatyard.store.database import Database
 from boatyard.store.fencing import guard
 from boatyard.store.records import ClusterRecord, State
-from boatyard.store.schema import clusters
+from boatyard.store.schema import activity, clusters, conditions
 from boatyard.store.upsert import upsert
 
 
@@ -50,10 +51,11 @@ class Clusters:
         """
         name, now = str(cluster["name"]), self._clock.now()
         fresh = {"state": "managed", "created_at": now, "observed": None, "observed_at": None, "deleted_at": None}
-        wanted = {"desired": dict(cluster), "source": source, "base": base, "updated_at": now}
+        wanted = {"desired": _json(name, cluster), "source": source, "base": base, "updated_at": now}
         was_deleted = clusters.c.state == "deleted"
         with self._database.write() as connection:
             guard(connection, name, fence)
+            _drop_former_life(connection, name)
             statement = upsert(connection, clusters, {"name": name, **wanted, **fresh})
             again = {key: sa.case((was_deleted, statement.excluded[key]), else_=clusters.c[key]) for key in fresh}
             statement = statement.on_conflict_do_update(
@@ -77,7 +79,11 @@ class Clusters:
     def set_observed(self, name: str, observed: Mapping[str, Any] | None, *, fence: int | None) -> None:
         """Remember what was seen (JSON data), None for nothing known."""
         now = self._clock.now()
-        values = {"observed": None if observed is None else dict(observed), "observed_at": now, "updated_at": now}
+        values = {
+            "observed": None if observed is None else _json(name, observed),
+            "observed_at": now,
+            "updated_at": now,
+        }
         self._update(name, values, fence)
 
     def mark(
@@ -111,6 +117,24 @@ class Clusters:
             guard(connection, name, fence)
             if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
                 raise missing(name)
+
+
+def _json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """`value`, refused here in words if it is no JSON data: each database driver would fail in its own way."""
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise Permanent(
+            f"What is known of cluster {name} cannot be kept in the store, it is no JSON: {error}."
+        ) from None
+    return copy
+
+
+def _drop_former_life(connection: Connection, name: str) -> None:
+    """What was known of a deleted cluster says nothing about a new one of the same name."""
+    gone = sa.select(clusters.c.name).where(clusters.c.name == name, clusters.c.state == "deleted")
+    for table in (conditions, activity):
+        connection.execute(sa.delete(table).where(table.c.cluster.in_(gone)))
 
 
 def _record(row: sa.Row[Any]) -> ClusterRecord:

@@ -69,7 +69,7 @@ class Database:
             yield
         except BoatyardError:
             raise
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.StatementError, sa.exc.TimeoutError) as error:
             raise translate(error, self.label, self._url.password) from None
 
     def close(self) -> None:

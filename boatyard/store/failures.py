@@ -17,7 +17,6 @@ _PERMANENT_TEXTS = (
     "does not exist",
     "no pg_hba.conf entry",
     "permission denied for",
-    "could not translate host name",
     "invalid connection option",
     "is not permitted to log in",
 )

@@ -1,4 +1,7 @@
-"""The journal: every step that was begun, by whom and why, and how it ended. Entries are added and ended, no more."""
+"""The journal: every step that was begun, by whom and why, and how it ended. Entries are added and ended, no more.
+
+Reasons and messages are redacted on their way in: what is written here is read by many.
+"""
 
 from typing import Any, Literal
 
@@ -7,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from boatyard.clock import Clock
 from boatyard.errors import NotFound
+from boatyard.redact import redact
 from boatyard.store.database import Database
 from boatyard.store.fencing import guard
 from boatyard.store.records import Entry, Lease, settle_outcome
@@ -39,7 +43,7 @@ class Journal:
             "run_id": run_id,
             "verb": verb,
             "target": target,
-            "reason": reason,
+            "reason": redact(reason),
             "who": who,
             "fence": fence,
             "begun_at": self._clock.now(),
@@ -62,7 +66,7 @@ class Journal:
             if entry.ended_at is not None:
                 return
             guard(connection, entry.cluster, entry.fence)
-            values = {"ended_at": self._clock.now(), "outcome": outcome, "message": message}
+            values = {"ended_at": self._clock.now(), "outcome": outcome, "message": redact(message)}
             connection.execute(sa.update(journal).where(row.id == id, row.ended_at.is_(None)).values(values))
 
     def list(self, cluster: str | None = None, limit: int = 100, after: int | None = None) -> Entries:

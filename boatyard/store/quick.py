@@ -212,11 +212,13 @@ def _value(name: str, value: Any) -> Any:
 
 def _present(path: Path) -> bool:
     try:
-        return path.exists()
+        path.stat()
+    except FileNotFoundError:
+        return False
     except OSError as error:
-        raise Permanent(
-            f"The store {path} cannot be opened: {error.strerror}.", hint="Set BOATYARD_STORE_URL."
-        ) from None
+        what = f"The store {path} cannot be opened: {error.strerror}."
+        raise Permanent(what, hint="Set BOATYARD_STORE_URL to one that this user may read.") from None
+    return True
 
 
 def _connect(path: Path) -> sqlite3.Connection | None:

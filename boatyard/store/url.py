@@ -5,13 +5,18 @@ from pathlib import Path
 
 from boatyard.errors import Permanent
 
-_PASSWORD = re.compile(r"(?P<before>://[^/@:]*:)[^/]*(?=@)")
+_PASSWORD = re.compile(r"(?P<before>://[^/@:]*:).*(?=@)", re.DOTALL)
+"""Up to the last @, since people forget to encode one that is part of the password."""
 _PARAMETER = re.compile(r"(?P<before>[?&](?:password|sslpassword|passfile)=)[^&]*", re.IGNORECASE)
 _HINT = "Write sqlite:////absolute/path.db or postgresql://user@host/database."
 
 
 def masked(url: str) -> str:
     """The address without its passwords, for people."""
+    if url.startswith("sqlite"):
+        return url
+    if "://" not in url and "@" in url:
+        return "***" + url[url.rindex("@") :]
     return _PARAMETER.sub(r"\g<before>***", _PASSWORD.sub(r"\g<before>***", url))
 
 

@@ -1,0 +1,49 @@
+"""Since when something is so, and when it was last looked at."""
+
+from datetime import timedelta
+
+from boatyard.clock import ManualClock
+from boatyard.store.store import Store
+
+
+def test_the_transition_time_moves_only_with_the_status(store: Store, clock: ManualClock) -> None:
+    store.clusters.put({"name": "shop"})
+    findings = [
+        ("True", "Fine", True, 0),
+        ("True", "StillFine", False, 0),
+        ("False", "NodeLost", True, 2),
+        ("False", "NodesLost", False, 2),
+        ("Unknown", "NoAnswer", True, 4),
+    ]
+    start = clock.now()
+    for minute, (status, reason, changes, since) in enumerate(findings):
+        assert store.conditions.set("shop", "Ready", status, reason, "why", now=clock.now()) is changes
+        (found,) = store.conditions.list("shop")
+        assert (found.status, found.reason, found.message) == (status, reason, "why")
+        assert found.transition_at == start + timedelta(minutes=since)
+        assert found.checked_at == start + timedelta(minutes=minute)
+        clock.advance(timedelta(minutes=1))
+
+
+def test_a_late_finding_does_not_overwrite_a_newer_one(store: Store, clock: ManualClock) -> None:
+    store.clusters.put({"name": "shop"})
+    store.conditions.set("shop", "Ready", "True", now=clock.now())
+
+    assert not store.conditions.set("shop", "Ready", "False", now=clock.now() - timedelta(seconds=1))
+
+    assert [found.status for found in store.conditions.list("shop")] == ["True"]
+
+
+def test_types_and_clusters_are_apart(store: Store) -> None:
+    for name in ("b", "a"):
+        store.clusters.put({"name": name})
+        for kind in ("Ready", "Drifted"):
+            store.conditions.set(name, kind, "True")
+    store.conditions.clear("a", "Ready")
+    store.conditions.clear("a", "Ready")
+
+    assert [(found.cluster, found.type) for found in store.conditions.list()] == [
+        ("a", "Drifted"),
+        ("b", "Drifted"),
+        ("b", "Ready"),
+    ]
