@@ -71,7 +71,7 @@ def _values(text: str | bytes, where: str) -> Iterator[tuple[int, Any]]:
         raise InvalidSpec([f"{where}: not readable as YAML: {_problem(error)}"]) from None
     suspicious = b"*" in text if isinstance(text, bytes) else "*" in text
     try:
-        while loader.check_data():
+        while loader.check_data():  # type: ignore[no-untyped-call]
             number += 1
             value = loader.get_data()
             if suspicious and _too_big(value):

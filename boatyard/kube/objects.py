@@ -1,5 +1,6 @@
 """Kubernetes objects as documents: their references, the marks we put on them, the order they are applied in."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,11 +112,19 @@ def defined_kinds(objects: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str],
 
 
 def adopt(document: Mapping[str, Any], *, app: str, namespace: str, namespaced: bool) -> Json:
-    """A copy with our label, and `namespace` where the kind needs one and the object names none."""
+    """A copy with our label, and `namespace` where the kind needs one and the object names none.
+
+    A Secret's `stringData` becomes `data`: the server never gives it back, so what is left out later would stay.
+    """
     metadata = dict(document["metadata"])
     metadata["labels"] = {**(metadata.get("labels") or {}), APP_LABEL: app}
     if namespaced:
         metadata["namespace"] = metadata.get("namespace") or namespace
     else:
         metadata.pop("namespace", None)
-    return {**{key: value for key, value in document.items() if key != "status"}, "metadata": metadata}
+    copy = {**{key: value for key, value in document.items() if key != "status"}, "metadata": metadata}
+    if (document["apiVersion"], document["kind"]) == ("v1", "Secret") and "stringData" in copy:
+        plain = copy.pop("stringData") or {}
+        coded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
+        copy["data"] = {**(copy.get("data") or {}), **coded}
+    return copy

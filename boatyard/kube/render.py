@@ -65,7 +65,7 @@ def render(
 ) -> Rendered:
     """The objects of an app as its author wrote them: no namespace filled in, no label of ours.
 
-    base: folder that the app's paths are relative to. cache: folder for Helm's downloads. timeout: seconds for a program.
+    base: folder that the app's paths are relative to. cache: folder for Helm's downloads. timeout: seconds a program.
     `NotFound` when the source is not there, `InvalidSpec` (file, document, line) when it is not made of objects,
     `Permanent` with the program's own complaint when it cannot render.
     """
@@ -73,7 +73,7 @@ def render(
         return Rendered(tuple(_manifests(app, base)))
     if app.kustomize is not None:
         folder = _existing(app, app.kustomize, base)
-        argv = [tool("kubectl"), "kustomize", folder]
+        argv: list[str | Path] = [tool("kubectl"), "kustomize", folder]
         text = _program(app, argv, app.kustomize, timeout, env=minimal_env(HOME=str(_private(cache / "kustomize"))))
         return Rendered(tuple(parse(text, f"the output of kustomize for {app.kustomize}")))
     return _hooked(_chart(app, base, tool, cache, timeout, capabilities or Capabilities()))
@@ -144,7 +144,7 @@ def _kustomization_files(folder: Path, found: dict[Path, None]) -> None:
     for name in _KUSTOMIZATIONS:
         if (file := folder / name).is_file():
             try:
-                document = yaml.load(file.read_bytes(), yaml.CSafeLoader)  # noqa: S506 - it is the safe one
+                document = yaml.load(file.read_bytes(), yaml.CSafeLoader)
             except yaml.YAMLError:
                 return  # rendering says what is wrong with it
             for text in _texts(document):
