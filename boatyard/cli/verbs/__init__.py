@@ -1,0 +1,1 @@
+"""One file a verb: parse, call, render. `boatyard.cli.main.VERBS` is the list."""

@@ -1,0 +1,125 @@
+"""`boatyard apply`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from boatyard.cli.me import who
+from boatyard.cli.output import Out
+from boatyard.cli.verb import target_argument, verb
+from boatyard.errors import BoatyardError, Unsafe
+
+if TYPE_CHECKING:
+    from boatyard.cli.flowrun import Session
+    from boatyard.cli.plans import Planned
+
+ROUNDS = 3
+"""A cluster that sleeps or is broken needs a second plan once it answers, and a third after a repair."""
+
+
+@verb("boatyard apply demo.yaml", "boatyard apply fleet/ --yes     # every cluster of the folder")
+@target_argument("FILE|FOLDER|NAME")
+@click.option("--yes", is_flag=True, help="Do not ask; needed for disruptive steps where nobody can be asked.")
+def command(out: Out, target: str, yes: bool) -> None:
+    """Show what differs from the spec, ask, and carry out that plan and nothing else.
+
+    Where there is no terminal to ask on, steps that disrupt nobody go ahead, and disruptive ones need --yes.
+    """
+    documents: dict[str, dict[str, object]] = {}
+    for again in range(ROUNDS):
+        planned = _plan(out, target, None if again == 0 else set(documents))
+        todo = [each for each in planned if each.plan]
+        if again == 0:
+            documents |= {each.cluster.name: _remember(each) for each in planned if not each.plan}
+        if todo:
+            _agree(todo, yes, out)
+            documents |= _carry_out(out, todo)
+        if not any(each.plan.incomplete for each in todo if each.plan):
+            break
+    out.emit({"results": [documents[name] for name in sorted(documents)]})
+
+
+def _plan(out: Out, target: str, only: set[str] | None) -> "list[Planned]":
+    """Plan, and show it. only: the clusters of a second round."""
+    from boatyard.cli import plans
+    from boatyard.cli.looking import clusters, looking
+
+    with looking() as yard:
+        wanted = [each for each in clusters(target, yard.store) if only is None or each.name in only]
+        planned = plans.plan_all(yard, wanted)
+    error = plans.failure(planned)
+    if not out.json and not (error and len(planned) == 1):
+        plans.show(out, planned)
+    if error is not None:
+        raise error
+    return planned
+
+
+def _remember(planned: "Planned") -> dict[str, object]:
+    """Nothing to do there; yet its owner or policy may have changed, and schedules go by what is remembered."""
+    from boatyard.clock import SystemClock
+    from boatyard.settings import Settings
+    from boatyard.store import reader
+
+    settings, name = Settings.load(), planned.cluster.name
+    with reader(settings.store_url) as look:
+        record = look.clusters.get(name)
+    wanted = planned.cluster.model_dump(mode="json")
+    if record is None or record.state == "deleted" or record.desired != wanted:
+        from boatyard.store import Store
+
+        with Store.open(settings.store_url, SystemClock()) as store, store.leases.hold(name, who(), "apply") as lease:
+            store.clusters.put(wanted, fence=lease.number)
+    return {"cluster": name, "operation": "apply", "outcome": "nothing to do"}
+
+
+def _agree(todo: "list[Planned]", yes: bool, out: Out) -> None:
+    """Go on, ask, or refuse."""
+    if yes:
+        return
+    if sys.stdin.isatty() and out.stream.isatty():
+        out.line()
+        if not click.confirm("Carry this out?", default=False, err=out.json):
+            raise Unsafe("nothing was changed.")
+        return
+    disruptive = [f"{step} of {each.cluster.name}" for each in todo if each.plan for step in each.plan.disruptive]
+    if disruptive:
+        some = ", ".join(disruptive[:3]) + (f" and {len(disruptive) - 3} more" if len(disruptive) > 3 else "")
+        raise Unsafe(f"the plan disrupts ({some}) and there is nobody to ask; nothing was changed.", hint="Give --yes.")
+
+
+def _carry_out(out: Out, todo: "list[Planned]") -> dict[str, dict[str, object]]:
+    """Cluster after cluster on one server; an error of one does not keep the others from theirs."""
+    from boatyard.cli.flowrun import flows
+
+    documents: dict[str, dict[str, object]] = {}
+    failed: dict[str, BoatyardError] = {}
+    with flows(out) as session:
+        for each in todo:
+            name = each.cluster.name
+            try:
+                documents[name] = _one(out, session, each)
+            except BoatyardError as error:
+                failed[name] = error
+                if len(todo) > 1:
+                    session.progress.note(f"{name}: {error}")
+    if failed:
+        first = next(iter(failed.values()))
+        if len(todo) > 1:
+            first.message = f"{len(failed)} of {len(todo)} clusters failed: {', '.join(failed)}."
+            first.hint = "The reasons stand above."
+        raise first
+    return documents
+
+
+def _one(out: Out, session: "Session", planned: "Planned") -> dict[str, object]:
+    from boatyard.plan.render import as_text
+
+    cluster, plan = planned.cluster, planned.plan
+    if plan is None:
+        raise TypeError(f"no plan for {cluster.name}")
+    given = {"cluster": cluster, "expect": plan.digest}
+    ran = session.call("apply", "apply_cluster", cluster.name, given, hide=(as_text(plan),))
+    session.progress.note(f"{cluster.name} is as that plan says.")
+    return ran.document(cluster.name, "apply", digest=plan.digest)

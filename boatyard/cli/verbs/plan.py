@@ -1,0 +1,32 @@
+"""`boatyard plan`."""
+
+from boatyard.cli.output import Out
+from boatyard.cli.verb import target_argument, verb
+
+
+@verb(
+    "boatyard plan demo.yaml",
+    "boatyard plan fleet/          # every cluster of the folder",
+    "boatyard plan demo --json",
+)
+@target_argument("FILE|FOLDER|NAME")
+def command(out: Out, target: str) -> int:
+    """Show what differs between a cluster and its spec, and the steps that would mend it. Changes nothing.
+
+    Exit code 0: nothing to do; 2: there are changes; others: see docs/cli.md.
+    """
+    from boatyard.cli import plans
+    from boatyard.cli.looking import clusters, looking
+
+    with looking() as yard:
+        planned = plans.plan_all(yard, clusters(target, yard.store))
+    error = plans.failure(planned) if len(planned) == 1 else None
+    if error is not None:
+        raise error
+    changes = any(planned.plan for planned in planned)
+    out.emit({"changes": changes, "plans": [plans.document(each) for each in planned]})
+    if not out.json:
+        plans.show(out, planned)
+    if (failed := plans.failure(planned)) is not None and not out.json:
+        raise failed
+    return failed.exit_code if failed is not None else plans.CHANGES if changes else 0
