@@ -12,13 +12,16 @@ from tasks.yard import operate
 
 
 @flow(name="apply-cluster", flow_run_name="apply {cluster.name}")
-def apply_cluster(cluster: Cluster, wait: Annotated[float, Field(ge=0, le=86400)] = 0.0) -> None:
+def apply_cluster(
+    cluster: Cluster, wait: Annotated[float, Field(ge=0, le=86400)] = 0.0, expect: str | None = None
+) -> None:
     """Plan, show the plan, and carry it out. Applied again, it does nothing.
 
     Args:
         cluster: What should be; from now on Boatyard keeps this cluster.
         wait: Seconds to wait for another operation on the cluster to end; 0 refuses at once, naming it.
+        expect: Digest of the plan that was agreed to; another one is refused, and what follows from it is left alone.
     """
     with operate(cluster, "apply", wait=wait):
         prerequisites(cluster)
-        converge()
+        converge(expect=expect)

@@ -5,9 +5,9 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
-from boatyard.errors import BoatyardError, Permanent
+from boatyard.errors import BoatyardError, Permanent, Unsafe
 from boatyard.plan.model import Plan, Step, Verb
-from boatyard.plan.render import as_markdown, as_text
+from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import ask_approval
 from tasks.options import RETRIED
 from tasks.progress import Progress
@@ -45,13 +45,22 @@ def run_plan(plan: Plan) -> None:
     _run_steps(plan)
 
 
-def converge(*verbs: Verb) -> None:
-    """Plan and carry out until the cluster is as the spec says; `verbs` limits it to some of the steps."""
+def converge(*verbs: Verb, expect: str | None = None) -> None:
+    """Plan and carry out until the cluster is as the spec says; `verbs` limits it to some of the steps.
+
+    expect: digest of the one plan that may be carried out; `Unsafe` when another one is needed by now.
+    """
     for _ in range(ROUNDS):
         whole = operation().plan()
         plan = whole.only(*verbs, Verb.WAKE, Verb.REPAIR) if verbs else whole
+        if expect is not None and plan.digest != expect:
+            raise Unsafe(
+                f"the plan that was agreed to ({expect}) is not the one that is needed now ({plan.digest}):"
+                f" {summary(plan)} Nothing was done.",
+                hint="Plan again, and apply what that shows.",
+            )
         run_plan(plan)
-        if not whole.incomplete:
+        if expect is not None or not whole.incomplete:
             return
     raise Permanent(
         f"{operation().cluster.name} still does not answer after {ROUNDS} plans.",

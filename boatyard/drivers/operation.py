@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from boatyard.clock import Clock, Deadline
 from boatyard.drivers.base import Driver, Env, Report
@@ -13,8 +14,11 @@ from boatyard.errors import BoatyardError, NotFound
 from boatyard.plan.model import Observed, Plan, Step
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
-from boatyard.store import Lease, Store
+from boatyard.store import Lease
 from boatyard.tools import Toolbox
+
+if TYPE_CHECKING:
+    from boatyard.store import Store  # half a second of SQLAlchemy, which read-only verbs do without
 
 READ_LIMIT = 60.0
 """Seconds that looking at a cluster may take."""
@@ -29,7 +33,7 @@ class Yard:
     """What every operation in this process shares."""
 
     settings: Settings
-    store: Store
+    store: "Store"
     toolbox: Toolbox
     clock: Clock
 

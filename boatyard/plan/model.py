@@ -1,5 +1,7 @@
 """The plan: what will be done, in which order, why, and whom it disturbs. A value, the same for every reader."""
 
+import hashlib
+import json
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Self
@@ -125,6 +127,16 @@ class Plan(Model):
             else:
                 waits[step.id] = after
         return self.model_copy(update={"steps": tuple(kept)})
+
+    @property
+    def digest(self) -> str:
+        """Names what will be done, in a few letters: equal for equal steps, whatever their reasons and usual times."""
+        told = [
+            step.model_dump(mode="json", include={"id", "verb", "target", "params", "after", "disrupts"})
+            for step in self.steps
+        ]
+        text = json.dumps([self.cluster, self.provider, self.incomplete, told], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def empty(self) -> bool:
