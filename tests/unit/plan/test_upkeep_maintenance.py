@@ -1,0 +1,140 @@
+"""Maintenance and sleep by schedule: only inside the window, one minor at a time, never against a person."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boatyard.plan.model import Observed, ObservedPool, Phase
+from boatyard.plan.upkeep import Action, decide_hibernation, decide_maintenance
+from boatyard.spec.models import Cluster
+from boatyard.spec.windows import Window
+from boatyard.versions import Minor
+
+OFFERED = ["1.33.9", "1.34.2", "1.34.5", "1.35.1", "1.36.0", "1.37.0-rc.1"]
+WINDOW = "Sat 02:00-06:00 Europe/Berlin"
+INSIDE = datetime(2026, 3, 7, 2, 30, tzinfo=UTC)  # 03:30 in Berlin
+HOUR = timedelta(hours=1)
+
+
+def cluster(channel: str = "rapid", **policy: Any) -> Cluster:
+    return Cluster.model_validate(
+        {
+            "name": "demo",
+            "provider": {"kind": "kwok"},
+            "kubernetes": {"version": "1.33", "channel": channel},
+            "policy": policy or {"maintenance": {"window": WINDOW}},
+        }
+    )
+
+
+def running(version: str, *kubelets: str) -> Observed:
+    versions = {f"n{index}": kubelet for index, kubelet in enumerate(kubelets)}
+    return Observed(phase=Phase.RUNNING, version=version, pools={"web": ObservedPool(name="web", versions=versions)})
+
+
+@pytest.mark.parametrize(
+    ("channel", "observed", "to", "says"),
+    [
+        ("rapid", running("1.35.1", "1.35.1"), "1.36.0", "channel rapid allows 1.36.0"),
+        ("rapid", running("1.33.9", "1.33.9"), "1.34.5", "on the way to 1.36.0"),
+        ("regular", running("1.35.1"), None, "newest that channel regular allows"),
+        ("stable", running("1.33.9"), "1.34.5", "channel stable allows"),
+        ("stable", running("1.34.2"), "1.34.5", "newest patch of 1.34"),
+        ("stable", running("1.36.0"), None, "newest that channel stable allows"),
+        ("pinned", running("1.33.1"), None, "pinned"),
+        ("rapid", running("1.35.1", "1.35.1", "1.34.5"), "1.35.1", "pools web are behind"),
+        ("rapid", running("1.32.0"), "1.33.9", "on the way to 1.36.0"),
+        ("rapid", running("1.30.0"), None, "1.31 on the way there is not offered"),
+        ("rapid", Observed(phase=Phase.HIBERNATED, version="1.33"), None, "hibernated"),
+        ("rapid", Observed(phase=Phase.BROKEN), None, "broken"),
+    ],
+)
+def test_target(channel: str, observed: Observed, to: str | None, says: str) -> None:
+    decision = decide_maintenance(cluster(channel), observed, OFFERED, INSIDE, expected=lambda _: HOUR)
+    assert decision.to == to
+    assert decision.action is (Action.UPGRADE if to else Action.KEEP)
+    assert says in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("now", "hours", "says"),
+    [
+        (INSIDE, 2.6, "takes about 2h36m, and the window closes in 2h30m"),
+        (INSIDE - 2 * HOUR, 1, "closed until 2026-03-07 01:00"),
+        (INSIDE + 2.5 * HOUR, 1, "closed until 2026-03-14 01:00"),
+    ],
+)
+def test_only_when_it_can_end_inside_the_window(now: datetime, hours: float, says: str) -> None:
+    decision = decide_maintenance(cluster(), running("1.35.1"), OFFERED, now, expected=lambda _: hours * HOUR)
+    assert decision.action is Action.KEEP
+    assert says in decision.reason
+
+
+def test_an_upgrade_that_just_fits_is_done() -> None:
+    decision = decide_maintenance(cluster(), running("1.35.1"), OFFERED, INSIDE, expected=lambda _: 2.5 * HOUR)
+    assert decision.action is Action.UPGRADE
+
+
+def test_without_a_window_nothing_happens_by_schedule() -> None:
+    never = cluster(protect=False)
+    decision = decide_maintenance(never, running("1.33.9"), OFFERED, INSIDE, expected=lambda _: HOUR)
+    assert (decision.action, decision.reason) == (Action.KEEP, "it has no maintenance window")
+
+
+VERSIONS = st.builds(lambda minor, patch: f"1.{minor}.{patch}", st.integers(28, 40), st.integers(0, 12))
+
+
+@given(
+    current=VERSIONS,
+    offered=st.lists(VERSIONS, max_size=12),
+    channel=st.sampled_from(["rapid", "regular", "stable", "pinned"]),
+    minutes=st.integers(0, 60 * 24 * 14),
+    takes=st.integers(0, 300),
+)
+def test_never_down_never_two_minors_never_outside_the_window(
+    current: str, offered: list[str], channel: str, minutes: int, takes: int
+) -> None:
+    now = INSIDE + timedelta(minutes=minutes)
+    decision = decide_maintenance(
+        cluster(channel), running(current, current), offered, now, expected=lambda _: timedelta(minutes=takes)
+    )
+    if decision.to is None:
+        assert decision.action is Action.KEEP
+        return
+    assert decision.to in offered
+    assert Minor.parse(decision.to).ahead_of(Minor.parse(current)) in (0, 1)
+    assert [int(part) for part in decision.to.split(".")] > [int(part) for part in current.split(".")]
+    closes = Window.parse(WINDOW).closes_at(now)
+    assert closes is not None
+    assert now + timedelta(minutes=takes) <= closes
+
+
+WEEKEND = {"hibernate": {"sleep": "Fri 20:00", "wake": "Mon 06:30", "timezone": "Europe/Berlin"}}
+SATURDAY, TUESDAY = datetime(2026, 3, 7, 12, tzinfo=UTC), datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("phase", "now", "more", "action"),
+    [
+        (Phase.RUNNING, SATURDAY, {}, Action.HIBERNATE),
+        (Phase.HIBERNATED, SATURDAY, {}, Action.KEEP),
+        (Phase.RUNNING, TUESDAY, {}, Action.KEEP),
+        (Phase.HIBERNATED, TUESDAY, {}, Action.WAKE),
+        (Phase.HIBERNATED, TUESDAY, {"hibernated_for_idleness": True}, Action.KEEP),
+        (Phase.RUNNING, SATURDAY, {"changed_by_hand": SATURDAY - HOUR}, Action.KEEP),
+        (Phase.RUNNING, SATURDAY, {"changed_by_hand": SATURDAY - 48 * HOUR}, Action.HIBERNATE),
+        (Phase.HIBERNATED, TUESDAY, {"changed_by_hand": TUESDAY - HOUR}, Action.KEEP),
+        (Phase.BROKEN, SATURDAY, {}, Action.KEEP),
+        (Phase.PARTIAL, SATURDAY, {}, Action.KEEP),
+        (Phase.ABSENT, TUESDAY, {}, Action.KEEP),
+    ],
+)
+def test_sleep_by_schedule(phase: Phase, now: datetime, more: dict[str, Any], action: Action) -> None:
+    assert decide_hibernation(cluster(**WEEKEND), phase, now, **more).action is action
+
+
+def test_without_a_schedule_nobody_is_put_to_sleep() -> None:
+    assert decide_hibernation(cluster(protect=True), Phase.RUNNING, SATURDAY).action is Action.KEEP
