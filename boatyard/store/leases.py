@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from boatyard.clock import Clock
-from boatyard.errors import BoatyardError, Fenced
+from boatyard.errors import BoatyardError
 from boatyard.store.database import Database
 from boatyard.store.fencing import fenced
 from boatyard.store.heartbeat import Heartbeat
@@ -71,7 +71,7 @@ class Leases:
             done = connection.execute(_ours(sa.update(leases), lease).values(expires_at=renewed.expires_at))
             if done.rowcount == 0:
                 self.lose(lease)
-                raise self._fenced(connection, lease)
+                raise fenced(connection, lease.cluster, lease.number)
         return renewed
 
     def release(self, lease: Lease) -> bool:
@@ -88,7 +88,7 @@ class Leases:
         """
         if (lease.cluster, lease.number) in self._lost:
             with self._database.read() as connection:
-                raise self._fenced(connection, lease)
+                raise fenced(connection, lease.cluster, lease.number)
         found = self.current(lease.cluster, expired=True)
         if found is None or found.number != lease.number or found.expires_at <= self._clock.now():
             self.renew(lease)
@@ -135,7 +135,7 @@ class Leases:
         beat.stop()
         if not self.release(lease):
             with self._database.read() as connection:
-                raise self._fenced(connection, lease)
+                raise fenced(connection, lease.cluster, lease.number)
 
     def lose(self, lease: Lease) -> None:
         """Remember that this lease is lost, so that no later look can find it ours."""
@@ -171,10 +171,6 @@ class Leases:
             if dead == found or not is_dead(found.machine, found.pid, found.started):
                 return found
             dead = found
-
-    def _fenced(self, connection: Connection, lease: Lease) -> Fenced:
-        query = sa.select(leases.c.number, leases.c.holder, leases.c.operation).where(leases.c.cluster == lease.cluster)
-        return fenced(lease.cluster, lease.number, connection.execute(query).one_or_none())
 
 
 def _take(connection: Connection, lease: Lease, dead: Lease | None) -> int | None:

@@ -1,5 +1,7 @@
 """The first tables: clusters, leases, journal, conditions, activity, claims."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,7 +17,7 @@ def text(name: str, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=nullable)
 
 
-def time(name: str, nullable: bool = False) -> "sa.Column[object]":
+def time(name: str, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, TIME, nullable=nullable)
 
 
