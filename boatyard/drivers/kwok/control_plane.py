@@ -152,7 +152,7 @@ class ControlPlane:
         return ordered
 
     def _install(self, record: Record) -> Record:
-        """Let kwokctl lay out and start a new cluster. What a killed creation left was never used: it is cleared away."""
+        """Let kwokctl lay out and start a new cluster. What a killed creation left was never used, so it is removed."""
         version = minor(self.cluster.kubernetes.version)
         self.env.fence()
         processes.end(proc.pid for proc in processes.at_work(self.layout))
@@ -165,7 +165,9 @@ class ControlPlane:
         state.write_atomically(self.layout.config, text)
         self.env.fence()
         self.env.report(f"{self.layout.name}: creating a control plane, Kubernetes {version}")
-        self._kwokctl("create", "cluster", "--kubeconfig=", "--runtime=binary", config=self.layout.config)
+        # Without node leases: a restarted KWOK is somebody new to them, and would leave its nodes alone for 200 s.
+        flags = ("--kubeconfig=", "--runtime=binary", "--node-lease-duration-seconds=0")
+        self._kwokctl("create", "cluster", *flags, config=self.layout.config)
         if not config.installed(self.layout):
             raise Temporary(f"kwokctl did not finish the layout of {self.layout.folder}.")
         return record

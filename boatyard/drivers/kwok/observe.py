@@ -10,7 +10,8 @@ from boatyard.drivers.kwok.nodes import NODES, Json
 from boatyard.drivers.kwok.state import Layout, PoolRecord, Record
 from boatyard.errors import BoatyardError
 from boatyard.kube.client import Client
-from boatyard.plan.model import Observed, ObservedApp, ObservedPool, Phase
+from boatyard.kube.inventory import observed_apps
+from boatyard.plan.model import Observed, ObservedPool, Phase
 from boatyard.spec.models import Cluster
 
 _TIMEOUT = 5.0  # seconds for the API server's answer before the cluster counts as broken
@@ -53,7 +54,7 @@ def _ask(cluster: Cluster, layout: Layout, record: Record, known: Observed) -> O
             health = threads.submit(client.raw, "GET", "/readyz", check=False)
             version = threads.submit(client.version)
             found = threads.submit(client.list, NODES)
-            apps = threads.submit(_apps, client)
+            apps = threads.submit(observed_apps, client)
             if (answer := health.result()).status != 200:
                 return known.model_copy(
                     update={"detail": f"/readyz answers {answer.status}: {_failing(answer.text())}"}
@@ -112,9 +113,3 @@ def _size(members: list[Json], record: PoolRecord | None) -> str:
 def _failing(text: str) -> str:
     lines = [line for line in text.splitlines() if line.startswith("[-]")]
     return "; ".join(line[3:] for line in lines) or text.strip()[:200]
-
-
-def _apps(client: Client) -> dict[str, ObservedApp]:
-    from boatyard.kube.apps import observed_apps
-
-    return observed_apps(client)

@@ -133,7 +133,7 @@ def _wait_gone(handles: dict[int, int], patience: float) -> None:
 
 
 def listeners(pids: Iterable[int]) -> set[tuple[str, int]]:
-    """(address, port) of every TCP socket these processes listen on; the address in hexadecimal, as the kernel has it."""
+    """(address, port) of every TCP socket these processes listen on; the address in hexadecimal, as in /proc."""
     inodes = {inode for pid in pids for inode in _socket_inodes(pid)}
     found = set()
     for table in ("tcp", "tcp6"):

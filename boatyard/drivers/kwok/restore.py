@@ -1,7 +1,7 @@
 """Bring a snapshot's objects back into a running cluster, in place.
 
-What is gone is created as it was, field owners included; what has changed is set back by server-side apply; what is as
-it was is not touched; what came since is left alone. Objects follow their owners, which have new UIDs.
+What is gone is created as it was, field owners included; what has changed is set back; what is as it was stays
+untouched; what came since is left alone. Owners come before what they own, because their UIDs are new.
 """
 
 import copy
@@ -12,7 +12,7 @@ from typing import Any
 
 from boatyard.drivers.base import Env
 from boatyard.drivers.kwok.snapshot import export, key, read
-from boatyard.errors import DeadlineExceeded, Temporary
+from boatyard.errors import DeadlineExceeded, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiError, Client
 
 Json = dict[str, Any]
@@ -45,40 +45,51 @@ class _Restore:
         self._counts = {"created": 0, "set back": 0, "unchanged": 0}
 
     def run(self) -> None:
+        failures: list[tuple[str, ApiError]] = []
         for wave in _waves(self._objects):
             with ThreadPoolExecutor(_PARALLEL) as threads:
-                failures = [failure for failure in threads.map(self._guarded, wave) if failure]
-            if failures:
-                raise Temporary(f"{len(failures)} objects could not be restored: {'; '.join(failures[:10])}.")
+                failures += [failure for failure in threads.map(self._guarded, wave) if failure]
             self._wait_established([item for item in wave if item["kind"] == "CustomResourceDefinition"])
         self._env.report(", ".join(f"{count} {what}" for what, count in self._counts.items()))
+        if failures:
+            text = "; ".join(f"{what}: {error.message}" for what, error in failures[:10])
+            kind = Temporary if all(isinstance(error, Temporary) for _, error in failures) else Permanent
+            raise kind(f"{len(failures)} of {len(self._objects)} objects could not be restored: {text}")
 
-    def _guarded(self, item: Json) -> str:
+    def _guarded(self, item: Json) -> tuple[str, ApiError] | None:
         try:
             self._one(item)
         except ApiError as error:
-            return f"{item['kind']} {'/'.join(key(item)[2:])}: {error}"
-        return ""
+            return f"{item['kind']} {'/'.join(part for part in key(item)[2:] if part)}", error
+        return None
 
     def _one(self, item: Json) -> None:
         live = self._live.get(key(item))
-        wanted = _prepared(item, self._owners(item))
-        if live is not None and _same(wanted, _prepared(live, live["metadata"].get("ownerReferences") or [])):
-            self._done(item, live, "unchanged")
-        elif live is not None:
-            self._done(item, self._apply(wanted), "set back")
-        else:
+        wanted = _prepared(item, self._owners(item, live))
+        if live is None:
             self._done(item, self._create(wanted), "created")
+        elif _same(wanted, _prepared(live, live["metadata"].get("ownerReferences") or [])):
+            self._done(item, live, "unchanged")
+        else:
+            self._done(item, self._set_back(item, live, wanted), "set back")
 
     def _create(self, wanted: Json) -> Json:
+        """With the field owners it had, so that whoever deployed it can go on as before."""
         self._env.fence()
         resource = self._client.resource(wanted["apiVersion"], wanted["kind"])
         try:
-            return self._client.create(
-                resource.path(wanted["metadata"].get("namespace")), wanted, fieldManager="boatyard"
-            )
+            path = resource.path(wanted["metadata"].get("namespace"))
+            return self._client.create(path, wanted, fieldManager="boatyard")
         except ApiConflict:
             return self._apply(wanted)  # a controller was quicker, or it is of a kind that is not exported
+
+    def _set_back(self, item: Json, live: Json, wanted: Json) -> Json:
+        """Exactly as it was. The very same object keeps its bindings, so it is replaced by the snapshot's own text."""
+        self._env.fence()
+        same_object = item["metadata"]["uid"] == live["metadata"]["uid"]
+        body = copy.deepcopy(item) if same_object else wanted
+        body["metadata"].pop("managedFields", None)
+        return self._client.replace(self._client.path_of(body), body, fieldManager="boatyard")
 
     def _apply(self, wanted: Json) -> Json:
         self._env.fence()
@@ -90,12 +101,14 @@ class _Restore:
         self._uids[item["metadata"]["uid"]] = now["metadata"]["uid"]
         self._counts[what] += 1
 
-    def _owners(self, item: Json) -> list[Json]:
-        """The same owners under their present UIDs; one that is neither here nor in the snapshot is dropped, else the
-        collector would take the object at once."""
+    def _owners(self, item: Json, live: Json | None) -> list[Json]:
+        """The same owners under their present UIDs. One that is neither in the snapshot nor the live object's is
+        dropped, else the collector would take the object at once."""
+        present = {owner["uid"] for owner in ((live or {}).get("metadata") or {}).get("ownerReferences") or []}
         owners = []
         for owner in item["metadata"].get("ownerReferences") or []:
-            if uid := self._uids.get(owner["uid"]):
+            uid = self._uids.get(owner["uid"]) or (owner["uid"] if owner["uid"] in present else None)
+            if uid:
                 owners.append(owner | {"uid": uid})
         return owners
 
@@ -186,18 +199,12 @@ def _secret(secret: Json) -> None:
         (secret["metadata"].get("annotations") or {}).pop("kubernetes.io/service-account.uid", None)
 
 
-def _workload(item: Json) -> None:
-    """The controllers count revisions themselves."""
-    (item["metadata"].get("annotations") or {}).pop("deployment.kubernetes.io/revision", None)
-
-
 _UNBIND: dict[str, Callable[[Json], None]] = {
     "Job": _job,
     "Pod": _pod,
     "PersistentVolumeClaim": _claim,
     "PersistentVolume": _volume,
     "Secret": _secret,
-    "Deployment": _workload,
 }
 
 

@@ -75,10 +75,14 @@ def read(source: Path) -> list[Json]:
 def export(client: Client) -> Iterator[Json]:
     """Every object that somebody made, in each kind's preferred version; what controllers make anew is left out."""
     with ThreadPoolExecutor(8) as threads:
-        lists = list(threads.map(lambda resource: _list(client, resource), _kept_kinds(client.discovery.all())))
-    items = [item for group in lists for item in group]
-    services = {_place(item) for item in items if item["kind"] == "Service" and item["spec"].get("selector")}
-    return (_bare(item) for item in items if not _ephemeral(item, services))
+        kinds = _kept_kinds(client.discovery.all())
+        lists = list(threads.map(lambda resource: _list(client, resource), kinds))
+    services = {
+        _place(item) for group in lists for item in group if item["kind"] == "Service" and item["spec"].get("selector")
+    }
+    for resource, group in zip(kinds, lists, strict=True):
+        controlled = "status" in resource.subresources
+        yield from (_bare(item, controlled) for item in group if not _ephemeral(item, services))
 
 
 def key(item: Json) -> tuple[str, str, str, str]:
@@ -142,13 +146,14 @@ def _finished(item: Json) -> bool:
     return done or status.get("phase") in ("Succeeded", "Failed")
 
 
-def _bare(item: Json) -> Json:
-    """Without what the server writes. The UID stays: owner references are found by it."""
+def _bare(item: Json, has_controlled_status: bool) -> Json:
+    """Without what servers and controllers write. The UID stays: owner references are found by it."""
     metadata = {k: v for k, v in item["metadata"].items() if k not in ("resourceVersion", "generation", "selfLink")}
     managed = [entry for entry in metadata.pop("managedFields", None) or [] if not entry.get("subresource")]
     if managed:
         metadata["managedFields"] = managed
-    return {k: v for k, v in item.items() if k != "status"} | {"metadata": metadata}
+    kept = {k: v for k, v in item.items() if k != "status" or not has_controlled_status}
+    return kept | {"metadata": metadata}
 
 
 def _place(item: Json) -> tuple[str, str]:
