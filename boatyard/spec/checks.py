@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from boatyard.spec.document import Path, did_you_mean, shown
 from boatyard.spec.provider import ProviderSettings
 from boatyard.spec.windows import known_zone, zone_names
+from boatyard.spec.words import Path, did_you_mean, shown
 
 Wrong = tuple[Path, str]
 

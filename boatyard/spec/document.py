@@ -13,18 +13,14 @@ import yaml
 from yaml._yaml import CParser
 from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, NodeEvent, ScalarEvent
 
+from boatyard.spec.words import Path, dotted, shown, shown_name
+
 MAX_DEPTH = 64
 """Levels of nesting; Helm values in the wild stay below 20."""
 MAX_NODES = 50_000
 """Nodes of one file with every alias written out; stops alias bombs."""
 MAX_DIGITS = 19
 """Digits of a whole number: what fits 64 bits."""
-
-MOST_OPTIONS = 1000
-"""Options that a nearest match is looked for among; more than there are time zones."""
-
-Path = tuple[str | int, ...]
-"""Keys and list positions from the top of a document."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0x[0-9a-fA-F]+\Z|0o?[0-7]+\Z")
@@ -124,43 +120,15 @@ class Node:
         return self.text if isinstance(self.scalar, bool) else f"the number {self.text}"
 
 
-def dotted(path: Path) -> str:
-    """`("pools", 0, "max")` as `pools[0].max`."""
-    out = ""
-    for part in path:
-        if isinstance(part, int):
-            out += f"[{part}]"
-        else:
-            name = part if re.fullmatch(r"[A-Za-z0-9_/-]{1,80}", part) else shown(part)
-            out += f".{name}" if out else name
-    return out
-
-
-def shown(text: str, limit: int = 60) -> str:
-    """Text in quotes, cut to `limit`, with everything that does not print escaped: safe for one terminal line."""
-    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
-
-
-def shown_name(file: str) -> str:
-    """A file name as it is, unless it holds something that does not print."""
-    return file if file.isprintable() else shown(file, 200)
-
-
-def nearest_match(word: str, options: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str | None:
-    """The option that the writer most likely meant, or None."""
-    import difflib  # only ever needed when there is a mistake
-
-    if len(word) > 80:
-        return None
-    by_lower = {option.lower(): option for option in list(options)[:MOST_OPTIONS]}
-    close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
-    return by_lower[close[0]] if close else None
-
-
-def did_you_mean(word: str, options: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
-    """`, did you mean 'x'?`, or nothing."""
-    match = nearest_match(word, options)
-    return f", did you mean {match!r}?" if match is not None and match != word else ""
+def node_of(value: Any, mark: Mark) -> Node:
+    """A node for a value that came without a text; all of it stands at `mark`."""
+    node = Node("mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else "scalar", mark)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    node.children = {key: node_of(child, mark) for key, child in items}
+    if node.kind == "scalar":
+        node.scalar, node.plain = value, not isinstance(value, str)
+        node.text = value if isinstance(value, str) else str(value)
+    return node
 
 
 class Malformed(Exception):  # noqa: N818 - never leaves this package

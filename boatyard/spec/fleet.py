@@ -11,12 +11,13 @@ from typing import Any, Literal
 from boatyard.errors import InvalidSpec, NotFound
 from boatyard.spec import load, wording
 from boatyard.spec.base import Model
-from boatyard.spec.document import Mark, Node, Problem, parse, shown
+from boatyard.spec.document import Mark, Node, Problem, parse
 from boatyard.spec.models import Cluster
 from boatyard.spec.source import FLEET_FILE, read_text
 from boatyard.spec.template import KIND as TEMPLATE
 from boatyard.spec.template import Template, judge_template
 from boatyard.spec.types import Name
+from boatyard.spec.words import shown
 
 FOLDERS = ("", "clusters", "templates")
 MOST_FILES = 10_000

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ValidationError
 from boatyard.errors import InvalidSpec
 from boatyard.spec import wording
 from boatyard.spec.checks import against_provider, between_fields
-from boatyard.spec.document import Mark, Node, Problem, did_you_mean, parse
-from boatyard.spec.document import Path as FieldPath
+from boatyard.spec.document import Mark, Node, Problem, parse
 from boatyard.spec.models import Cluster
 from boatyard.spec.paths import resolve_app_paths
 from boatyard.spec.provider import driver_packages, settings_model
 from boatyard.spec.source import decode, fleet_file, read_text
+from boatyard.spec.words import Path as FieldPath
+from boatyard.spec.words import did_you_mean
 
 MOST_PROBLEMS = 100
 """Lines shown at once; looking for the nearest match of thousands would take minutes."""

@@ -1,13 +1,15 @@
 """The files and folders that apps name: found from the spec's own folder, never outside the project."""
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeGuard
 
-from boatyard.spec.document import Node, Problem, shown
-from boatyard.spec.document import Path as FieldPath
+from boatyard.spec.document import Node, Problem
 from boatyard.spec.source import project_root
+from boatyard.spec.words import Path as FieldPath
+from boatyard.spec.words import shown
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
@@ -15,9 +17,10 @@ KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 def resolve_app_paths(document: Node, folder: Path | None = None) -> list[Problem]:
     """Make every path of the document's apps absolute, in place. `folder`: where text without a file stands."""
     problems: list[Problem] = []
+    root_of = functools.cache(project_root)
     for field, node in _path_nodes(document):
         base = folder if folder is not None else Path(node.mark.file).absolute().parent
-        found = _resolve(node, base)
+        found = _resolve(node, base, root_of(base))
         if isinstance(found, Path):
             wrong = _wrong_kind(field, node, found)
             node.scalar = str(found)
@@ -48,7 +51,7 @@ def _is_remote(app: Node, chart: Node) -> bool:
     return "repository" in app.children or chart.text.startswith("oci://")
 
 
-def _resolve(node: Node, base: Path) -> Path | str:
+def _resolve(node: Node, base: Path, root: Path) -> Path | str:
     """The absolute path, or what is wrong."""
     text = node.text
     if not text:
@@ -57,7 +60,6 @@ def _resolve(node: Node, base: Path) -> Path | str:
         return "allowed at most 1000 characters"
     if text.startswith(("/", "~")):
         return "allowed a path relative to this file"
-    root = project_root(base)
     real = Path(os.path.realpath(base / text))
     if not real.is_relative_to(root):
         return f"which is outside the project {shown(str(root), 200)}, allowed only paths inside"

@@ -6,7 +6,8 @@ import stat
 from pathlib import Path
 
 from boatyard.errors import InvalidSpec, NotFound
-from boatyard.spec.document import Mark, Problem, shown_name
+from boatyard.spec.document import Mark, Problem
+from boatyard.spec.words import shown_name
 
 MAX_BYTES = 1024 * 1024
 """Size of one spec file; a cluster takes about 2 KiB."""
@@ -45,14 +46,16 @@ def _read_bytes(path: Path) -> bytes:
         if error.errno in (errno.ENAMETOOLONG, errno.ENXIO):
             raise NotFound(f"there is no file {shown_name(str(path))[:200]}.") from None
         raise invalid(str(path), f"the file cannot be read: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
             raise invalid(str(path), f"found {_file_kind(mode)}, allowed a regular file")
-        try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise invalid(str(path), f"the file cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise invalid(str(path), f"the file cannot be read: {error.strerror}") from None
+    finally:
+        os.close(handle)
 
 
 def _file_kind(mode: int) -> str:

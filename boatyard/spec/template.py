@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from boatyard.errors import InvalidSpec, Permanent
 from boatyard.spec import load, wording
-from boatyard.spec.document import Mark, Node, Problem, parse
+from boatyard.spec.document import Mark, Node, Problem, node_of
 from boatyard.spec.models import Cluster
 from boatyard.spec.source import fleet_file
 from boatyard.spec.types import format_duration
@@ -88,8 +88,7 @@ def instantiate(
     try:
         return Cluster.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        (document,), _ = parse(json.dumps(data), where)
-        raise load.refuse(wording.problems(error, document, Cluster)) from None
+        raise load.refuse(wording.problems(error, node_of(data, Mark(where, 1, 1)), Cluster)) from None
 
 
 def _refused(where: str, path: tuple[str, ...], message: str) -> Permanent:

@@ -8,8 +8,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from boatyard.spec.document import Node, Path, Problem, did_you_mean, shown
+from boatyard.spec.document import Node, Problem
 from boatyard.spec.types import PATTERN_WORDS
+from boatyard.spec.words import Path, did_you_mean, shown
 
 MOST_DETAILS = 500
 """Errors put into words; looking for nearest matches takes about half a millisecond each."""

@@ -11,8 +11,15 @@ import pytest
 
 from boatyard.errors import InvalidSpec
 from boatyard.spec.load import load_cluster
+from boatyard.spec.provider import driver_packages, settings_model
 
 CASES = Path(__file__).parents[2] / "cases" / "spec"
+
+
+def neutral(line: str, project: Path) -> str:
+    """The line without what changes when a driver is added or learns a version."""
+    line = line.replace(str(project), "ROOT").replace(f"allowed {', '.join(driver_packages())}", "allowed KINDS")
+    return line.replace(f"allowed {', '.join(settings_model('kwok').minors)}", "allowed MINORS")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CASES.glob("*.yaml")))
@@ -24,7 +31,7 @@ def test_a_bad_spec_is_refused_with_every_problem(name: str, tmp_path: Path, mon
     expected = CASES / Path(name).with_suffix(".txt")
     with pytest.raises(InvalidSpec) as caught:
         load_cluster(Path(name))
-    lines = [line.replace(str(project), "ROOT") for line in caught.value.problems]
+    lines = [neutral(line, project) for line in caught.value.problems]
     if os.environ.get("BOATYARD_UPDATE_CASES"):
         expected.write_text("\n".join(lines) + "\n")
     assert lines == expected.read_text().splitlines()
