@@ -50,12 +50,15 @@ class Ran:
 
 
 @contextmanager
-def flows(out: Out) -> "Iterator[Session]":
-    """A server, and everything that the flows called inside need; Ctrl-C and SIGTERM end them in order."""
+def flows(out: Out, *, stages: bool = False) -> "Iterator[Session]":
+    """A server, and what the flows called inside need; Ctrl-C and SIGTERM end them in order.
+
+    stages: tell when each subflow begins and ends.
+    """
     os.environ["BOATYARD_WHO"] = who()
     from boatyard.cli.progress import progress
 
-    with _signals(), progress(out) as shown:
+    with _signals(), progress(out, stages=stages) as shown:
         from boatyard.cli.prefect_server.private import server_for_command
 
         with server_for_command(report=shown.note) as server:

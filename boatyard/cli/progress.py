@@ -42,8 +42,8 @@ class Step:
 class Progress:
     """Plain lines: `  12.3s  create pool web: 3 of 5 nodes Ready`. Called from many threads."""
 
-    def __init__(self, out: Out) -> None:
-        self._out = out
+    def __init__(self, out: Out, *, stages: bool = False) -> None:
+        self._out, self._tell_stages = out, stages
         self._began = time.monotonic()
         self._lock = threading.RLock()
         self._steps: dict[str, Step] = {}
@@ -90,7 +90,8 @@ class Progress:
         with self._lock:
             if not any(stage.ended is None for stage in self._stages.values()):
                 self._stages[key] = Step(key, name, time.monotonic())
-                self._stage_began(self._stages[key])
+                if self._tell_stages:
+                    self._print(self._out.paint(f"── {name}", "bold"))
 
     def stage_ended(self, key: str, name: str, *, well: bool) -> None:
         """A subflow ended."""
@@ -98,13 +99,9 @@ class Progress:
             stage = self._stages.get(key)
             if stage is not None:
                 stage.ended, stage.well = time.monotonic(), well
-                self._stage_over(stage)
-
-    def _stage_began(self, stage: Step) -> None:
-        """For those who tell stages apart."""
-
-    def _stage_over(self, stage: Step) -> None:
-        """For those who tell stages apart."""
+                if self._tell_stages:
+                    told, colour = ("done", "green") if well else ("failed", "red")
+                    self._print(self._out.paint(f"── {name}: {told} in {stage.seconds:.1f} s", colour))
 
     def _print(self, text: str) -> None:
         stamp = f"{time.monotonic() - self._began:6.1f}s  "
@@ -122,8 +119,8 @@ class Progress:
 class LiveProgress(Progress):
     """On a terminal: the running steps with their time and last line, what ended above them."""
 
-    def __init__(self, out: Out, live: "Live") -> None:
-        super().__init__(out)
+    def __init__(self, out: Out, live: "Live", *, stages: bool = False) -> None:
+        super().__init__(out, stages=stages)
         self._live = live
 
     def __rich__(self) -> "RenderableType":
@@ -165,10 +162,10 @@ class LiveProgress(Progress):
 
 
 @contextmanager
-def progress(out: Out) -> Iterator[Progress]:
+def progress(out: Out, *, stages: bool = False) -> Iterator[Progress]:
     """The fitting kind for where the output goes."""
     if out.json or not colourful(out.stream):
-        yield Progress(out)
+        yield Progress(out, stages=stages)
         return
     from rich.console import Console
     from rich.live import Live
@@ -177,6 +174,6 @@ def progress(out: Out) -> Iterator[Progress]:
     with Live(
         console=console, refresh_per_second=8, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as live:
-        shown = LiveProgress(out, live)
+        shown = LiveProgress(out, live, stages=stages)
         live.update(shown)
         yield shown

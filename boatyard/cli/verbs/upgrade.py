@@ -1,0 +1,21 @@
+"""`boatyard upgrade`."""
+
+import click
+
+from boatyard.cli.output import Out
+from boatyard.cli.verb import cluster_argument, verb
+
+
+@verb("boatyard upgrade demo --to 1.36")
+@cluster_argument
+@click.option("--to", "version", required=True, metavar="VERSION", help="The Kubernetes version to reach, like 1.36.")
+def command(out: Out, name: str, version: str) -> None:
+    """Upgrade a cluster: control plane first, one minor at a time, then the node pools node by node.
+
+    Pods move within their PodDisruptionBudgets. The spec that Boatyard remembers wants the new version from now on.
+    """
+    from boatyard.cli.flowrun import known, run_flow
+
+    known(name)
+    given = {"name": name, "to": version}
+    run_flow(out, "upgrade", "upgrade_cluster", name, given, operation="upgrade", said=f"{name} runs {version}, after")
