@@ -12,7 +12,7 @@ import orjson
 
 from boatyard.clock import Deadline
 from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, Permanent, Temporary
-from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client
+from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client, Response
 from boatyard.kube.objects import CRD, MANAGER, Ref, labels, wave
 
 Report = Callable[[str], None]
@@ -166,12 +166,12 @@ def _apply_one(
         raise Permanent(f"{ref} cannot be written as JSON: {error}.") from None
     path = client.path_of(document)
     try:
-        answer = client.raw("PATCH", path, body=body, content_type=APPLY, params=params)
+        answer = _patch(client, path, body, params)
     except ApiInvalid as error:
         if params.get("dryRun") or not _replaceable(client, ref, path, document, error):
             raise
         _delete_and_wait(client, path, deadline)
-        answer = client.raw("PATCH", path, body=body, content_type=APPLY, params=params)
+        answer = _patch(client, path, body, params)
         return Applied(ref, "replaced", answer.json())
     now = answer.json()
     if answer.status == 201:
@@ -179,9 +179,20 @@ def _apply_one(
     return Applied(ref, "unchanged" if start.unchanged(now, str(params["fieldManager"])) else "configured", now)
 
 
+def _patch(client: Client, path: str, body: bytes, params: Mapping[str, Any]) -> Response:
+    """Tried again when somebody else wrote at the same moment, which says nothing about our fields."""
+    for last in (False, False, True):
+        try:
+            return client.raw("PATCH", path, body=body, content_type=APPLY, params=params)
+        except ApiConflict as error:
+            if last or error.fields:
+                raise
+    raise AssertionError("unreachable")
+
+
 def _replaceable(client: Client, ref: Ref, path: str, document: Mapping[str, Any], error: ApiInvalid) -> bool:
     """A Job's template never changes; one that carries the same marks as the new one is ours to replace."""
-    if ref.type != ("batch", "Job") or "immutable" not in error.message:
+    if ref.type != ("batch", "Job") or not any("immutable" in cause.get("message", "") for cause in error.causes):
         return False
     ours = {key: value for key, value in labels(document).items() if key.startswith("boatyard.dev/")}
     return bool(ours) and ours.items() <= labels(client.get(path)).items()

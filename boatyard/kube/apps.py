@@ -8,10 +8,10 @@ from boatyard.clock import Deadline
 from boatyard.errors import InvalidSpec, NotFound, Permanent
 from boatyard.kube import inventory
 from boatyard.kube.apply import Applied, Fence, apply_objects
-from boatyard.kube.client import ApiConflict, ApiNotFound, Client
+from boatyard.kube.client import ApiNotFound, Client
 from boatyard.kube.documents import Document
 from boatyard.kube.inventory import Inventory, observed_apps
-from boatyard.kube.objects import APP_LABEL, NAMESPACE, Json, Ref, adopt, annotations, defined_kinds, labels
+from boatyard.kube.objects import APP_LABEL, NAMESPACE, Json, Ref, adopt, annotations, defined_kinds, labels, wave
 from boatyard.kube.prune import Pruned, prune
 from boatyard.kube.render import Capabilities, Rendered, Tool, digest, render
 from boatyard.kube.waiting import wait_ready
@@ -94,9 +94,14 @@ def deploy(
     fence()
     inventory.write(client, Inventory(app.name, ready.digest, False, ready.old.refs | ready.refs))
     work = _Work(client, app.name, deadline, report, fence, force)
-    applied = [one for group in ready.before for one in work.hooks(group)]
-    report(f"applying {len(ready.objects)} objects")
-    applied += work.apply(ready.objects)
+    rest = list(ready.objects)
+    applied: list[Applied] = []
+    if ready.before:  # hooks need their namespace
+        applied += work.apply([one for one in rest if wave(Ref.of(one)) == 0])
+        applied += [one for group in ready.before for one in work.hooks(group)]
+        rest = [one for one in rest if wave(Ref.of(one)) > 0]
+    report(f"applying {len(rest)} objects")
+    applied += work.apply(rest)
     wait_ready(
         client,
         [Ref.of(document) for document in ready.objects],
@@ -227,10 +232,9 @@ class _Work:
         self._report, self._fence, self._force = report, fence, force
 
     def apply(self, objects: Sequence[Json]) -> list[Applied]:
-        try:
-            return apply_objects(self._client, objects, deadline=self._deadline, force=self._force, fence=self._fence)
-        except ApiConflict as error:
-            raise Permanent(f"App {self._app}: {error}") from None
+        if not objects:
+            return []
+        return apply_objects(self._client, objects, deadline=self._deadline, force=self._force, fence=self._fence)
 
     def hooks(self, group: Sequence[Json]) -> list[Applied]:
         """Helm's order of things: yesterday's hook goes, today's runs to its end, and goes if it asks for that."""

@@ -29,16 +29,16 @@ def _causes(client: Client, ref: Ref, document: Json) -> list[str]:
     if document["metadata"].get("deletionTimestamp"):
         held = document["metadata"].get("finalizers") or []
         return [f"is being deleted, held by the finalizers {', '.join(held)}"] if held else ["is being deleted"]
-    if ref.kind == "Pod":
-        return pod_causes([document], _events(client, ref.namespace, {str(document["metadata"]["uid"])}))
     if ref.kind in _WORKLOADS:
         return _workload(client, ref, document)
     events = _events(client, ref.namespace, {str(document["metadata"]["uid"])})
+    if ref.kind == "Pod":
+        return pod_causes([document], _warnings(events)) + _claims(client, [document])
     if ref.kind == "PersistentVolumeClaim":
         return [f"no volume: {_last(events) or 'nothing provides one of class ' + _class(document)}"]
     if ref.kind == "Service":
         return [f"no load balancer address: {_last(events) or 'no controller in this cluster gives one out'}"]
-    return [last] if (last := _last(events)) else []
+    return [last] if (last := _last(_warnings(events))) else []
 
 
 def _class(claim: Json) -> str:
@@ -106,10 +106,16 @@ def _claims(client: Client, pods: Iterable[Json]) -> list[str]:
 
 
 def _events(client: Client, namespace: str, uids: set[str]) -> list[Json]:
-    """Warnings about the objects with these uids, oldest first."""
-    found = client.list(f"/api/v1/namespaces/{namespace or 'default'}/events", fieldSelector="type=Warning")
+    """Events of one object, or warnings about several, by their uids; oldest first."""
+    alone = next(iter(uids)) if len(uids) == 1 else None  # a claim's binding is told by Normal events
+    selector = f"involvedObject.uid={alone}" if alone else "type=Warning"
+    found = client.list(f"/api/v1/namespaces/{namespace or 'default'}/events", fieldSelector=selector)
     mine = [event for event in found if (event.get("involvedObject") or {}).get("uid") in uids]
     return sorted(mine, key=_when)
+
+
+def _warnings(events: Iterable[Json]) -> list[Json]:
+    return [event for event in events if event.get("type") != "Normal"]
 
 
 def _when(event: Mapping[str, Any]) -> str:

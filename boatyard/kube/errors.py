@@ -83,6 +83,10 @@ class ApiBusy(ApiError, Temporary):
         self.delay = delay
 
 
+_WRONG_TYPES = ("failed to create typed patch object",)
+# A server-side apply whose fields have other types than the schema's is answered with 500, though nothing but the
+# object is wrong with it.
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     401: ApiForbidden,
     403: ApiForbidden,
@@ -96,13 +100,27 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 def error_from(status: int, body: Any, request: str, retry_after: float | None = None) -> ApiError:
     """The error of an HTTP answer. `request`: what was asked, for the message (`GET /version`)."""
     document = body if isinstance(body, Mapping) else {}
-    said = str(document.get("message") or (body if isinstance(body, str) and body else "no reason given")).strip()
-    message = f"The API server answered {status} to {request}: {said[:1000].rstrip('.')}."
+    message = f"The API server answered {status} to {request}: {_said(document, body).rstrip('.')}."
     reason, details = str(document.get("reason") or ""), document.get("details")
+    if status == 500 and any(mark in message for mark in _WRONG_TYPES):
+        status = 422
     if status in (408, 429) or status >= 500:
         delay = retry_after if retry_after is not None else 2.0
         return ApiBusy(message, status=status, reason=reason, details=details, delay=delay)
     return _BY_STATUS.get(status, ApiRejected)(message, status=status, reason=reason, details=details)
+
+
+def _said(document: Mapping[str, Any], body: Any) -> str:
+    """The server's words. A validation's echo of the value is cut out of the middle: the reason comes last."""
+    causes = (document.get("details") or {}).get("causes") or []
+    if document.get("reason") == "Invalid" and causes:
+        return "; ".join(f"{cause.get('field')}: {_cut(str(cause.get('message')), 300)}" for cause in causes)
+    text = document.get("message") or (body if isinstance(body, str) else "") or "no reason given"
+    return _cut(str(text).strip(), 1000)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 3]} … {text[-most * 2 // 3 :]}"
 
 
 def _manager(message: str) -> str:

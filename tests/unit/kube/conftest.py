@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,16 @@ from boatyard.kube.client import Client
 from boatyard.run import minimal_env, run
 from boatyard.settings import Settings
 
-_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl", "kubectl", "helm")
+_PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+    "kwokctl",
+    "kubectl",
+    "helm",
+)
 _PORTS = (
     "etcdPort",
     "etcdPeerPort",
@@ -133,3 +142,9 @@ def namespace(client: Client, request: pytest.FixtureRequest) -> Iterator[str]:
     name = client.create("/api/v1/namespaces", {"metadata": {"generateName": "test-"}})["metadata"]["name"]
     yield name
     client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], Path]:
+    """Name → program, as drivers get it."""
+    return program

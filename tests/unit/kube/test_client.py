@@ -56,7 +56,9 @@ def test_discovery_knows_paths_and_scopes(client):
     assert "status" in deployment.subresources
     node = client.resource("v1", "Node")
     assert node.path("ignored", "n") == "/api/v1/nodes/n"
-    assert client.resource("rbac.authorization.k8s.io/v1", "ClusterRole").path(name="system:node").endswith("/system:node")
+    assert (
+        client.resource("rbac.authorization.k8s.io/v1", "ClusterRole").path(name="system:node").endswith("/system:node")
+    )
     with pytest.raises(NotFound, match="apps/v1"):
         client.resource("apps/v1beta1", "Deployment")
 

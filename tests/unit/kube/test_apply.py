@@ -1,0 +1,153 @@
+"""Server-side apply against a real API server."""
+
+import pytest
+
+from boatyard.clock import Deadline, SystemClock
+from boatyard.errors import Fenced, Permanent
+from boatyard.kube.apply import ApplyConflicts, apply_objects
+from boatyard.kube.client import APPLY
+from boatyard.kube.objects import Ref
+
+pytestmark = pytest.mark.twin
+
+
+def soon():
+    return Deadline.after(60, "the test", SystemClock())
+
+
+def config_map(name, namespace, **data):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+
+
+def definition(plural):
+    kind = plural.capitalize()
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.test.boatyard.dev"},
+        "spec": {
+            "group": "test.boatyard.dev",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+def actions(applied):
+    return [one.action for one in applied]
+
+
+def test_tells_created_configured_and_unchanged_apart(client, namespace):
+    objects = [config_map(f"a{n}", namespace, color="red") for n in range(3)]
+    assert actions(apply_objects(client, objects, deadline=soon())) == ["created"] * 3
+    assert actions(apply_objects(client, objects, deadline=soon())) == ["unchanged"] * 3
+    objects[1] = config_map("a1", namespace, color="blue")
+    assert actions(apply_objects(client, objects, deadline=soon())) == ["unchanged", "configured", "unchanged"]
+
+
+def test_what_others_changed_is_not_counted_as_ours(client, namespace):
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": namespace},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {
+                "metadata": {"labels": {"a": "b"}},
+                "spec": {"containers": [{"name": "c", "image": "c"}]},
+            },
+        },
+    }
+    first = apply_objects(client, [deployment], deadline=soon())[0]
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    for event in client.watch(path, resource_version=first.object["metadata"]["resourceVersion"], timeout=20):
+        if event.object.get("status", {}).get("observedGeneration") == 1:
+            break
+    assert actions(apply_objects(client, [deployment], deadline=soon())) == ["unchanged"]
+
+
+def test_definitions_and_namespaces_come_before_what_needs_them(client, namespace):
+    other = f"{namespace}-more"
+    objects = [
+        {"apiVersion": "test.boatyard.dev/v1", "kind": "Boats", "metadata": {"name": "b", "namespace": other}},
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "p", "namespace": other},
+            "spec": {"containers": [{"name": "c", "image": "c"}]},
+        },
+        definition("boats"),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}},
+    ]
+    try:
+        assert actions(apply_objects(client, objects, deadline=soon())) == ["created"] * 4
+    finally:
+        client.delete(f"/api/v1/namespaces/{other}")
+        client.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/boats.test.boatyard.dev")
+
+
+def test_all_conflicts_are_told_at_once_and_force_takes_over(client, namespace):
+    objects = [config_map(f"a{n}", namespace, color="blue") for n in range(3)]
+    for name, manager in (("a0", "alice"), ("a2", "bob")):
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        client.patch(path, config_map(name, namespace, color="red"), APPLY, fieldManager=manager)
+    with pytest.raises(ApplyConflicts) as error:
+        apply_objects(client, objects, deadline=soon())
+    assert error.value.conflicts == (
+        (Ref("", "ConfigMap", namespace, "a0"), ".data.color", "alice"),
+        (Ref("", "ConfigMap", namespace, "a2"), ".data.color", "bob"),
+    )
+    assert actions(apply_objects(client, objects, deadline=soon(), force=True)) == [
+        "configured",
+        "unchanged",
+        "configured",
+    ]
+
+
+def test_every_refusal_is_told_and_the_rest_is_applied(client, namespace):
+    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": namespace}, "spec": {}}
+    lost = config_map("lost", "no-such-namespace")
+    with pytest.raises(Permanent) as error:
+        apply_objects(client, [wrong, lost, config_map("fine", namespace)], deadline=soon())
+    assert f"Service {namespace}/s: " in str(error.value)
+    assert "ConfigMap no-such-namespace/lost: " in str(error.value)
+    assert client.get(f"/api/v1/namespaces/{namespace}/configmaps/fine")
+
+
+def test_a_job_of_ours_with_another_template_is_replaced(client, namespace):
+    def job(image, **labels):
+        pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": image}]}
+        return {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": f"j{len(labels)}", "namespace": namespace, "labels": labels},
+            "spec": {"template": {"spec": pod}},
+        }
+
+    mine = {"boatyard.dev/app": "x"}
+    apply_objects(client, [job("a"), job("a", **mine)], deadline=soon())
+    assert actions(apply_objects(client, [job("b", **mine)], deadline=soon())) == ["replaced"]
+    with pytest.raises(Permanent, match="immutable"):
+        apply_objects(client, [job("b")], deadline=soon())
+
+
+def test_nothing_is_written_once_the_lease_is_lost(client, namespace):
+    def fence():
+        raise Fenced("lost")
+
+    with pytest.raises(Fenced):
+        apply_objects(client, [config_map("a", namespace)], deadline=soon(), fence=fence)
+    assert client.list(f"/api/v1/namespaces/{namespace}/configmaps", fieldSelector="metadata.name=a") == []
+
+
+def test_dry_run_changes_nothing(client, namespace):
+    apply_objects(client, [config_map("a", namespace)], deadline=soon(), dry_run=True)
+    assert client.list(f"/api/v1/namespaces/{namespace}/configmaps", fieldSelector="metadata.name=a") == []
+
+
+def test_the_same_object_twice_is_refused(client, namespace):
+    with pytest.raises(Permanent, match="twice"):
+        apply_objects(client, [config_map("a", namespace)] * 2, deadline=soon())
