@@ -19,6 +19,7 @@ $(STAMP): requirements.lock pyproject.toml Makefile
 	@test -x $(BIN)/python || { echo "== making $(VENV)"; $(PYTHON) -m venv $(VENV) \
 	  || { echo "boatyard: $(PYTHON) cannot make a virtual environment; on Debian install python3-venv" >&2; exit 1; }; }
 	@echo "== installing the locked packages"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@$(BIN)/python -m pip install -q --disable-pip-version-check 'uv==$(UV)'
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .

@@ -18,7 +18,7 @@ def hibernate_cluster(name: ClusterName) -> None:
         name: A cluster that Boatyard knows.
     """
     with operate(name, "hibernate") as op:
-        run_plan(hibernation(op.cluster, op.observe()))
+        run_plan(hibernation(op.cluster, op.observe(), op.expected))
 
 
 @flow(name="wake-cluster", flow_run_name="wake {name}")

@@ -17,4 +17,4 @@ def scale_cluster(name: ClusterName, pools: dict[Name, int]) -> None:
         pools: Pool name and the number of nodes it should have, between the pool's min and max.
     """
     with operate(name, "scale") as op:
-        run_plan(scaling(op.cluster, op.observe(), pools))
+        run_plan(scaling(op.cluster, op.observe(), pools, op.expected))

@@ -1,12 +1,14 @@
 """How our tasks are run, said once: only temporary errors are retried, nothing is cached, nothing is persisted by default."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture, wait
 from prefect.tasks import Task
 
-from boatyard.errors import Temporary
+from boatyard.errors import BoatyardError, Permanent, Temporary
 
 
 def only_temporary(task: "Task[..., object]", run: TaskRun, state: State[object]) -> bool:
@@ -22,3 +24,21 @@ RETRIED: dict[str, Any] = {
     "persist_result": False,
 }
 """Every step observes before it acts, so that trying again is safe; deadlines end what never gets better."""
+
+ONCE: dict[str, Any] = RETRIED | {"retries": 0}
+"""For tasks made of flows, whose own steps are retried already."""
+
+
+def raise_all(futures: "Sequence[PrefectFuture[Any]]") -> None:
+    """Wait for all, then raise one error that names every failure: one cluster's trouble must not hide another's."""
+    wait(list(futures))
+    failures: list[BaseException] = []
+    for future in futures:
+        if future.state.is_failed() or future.state.is_crashed():
+            error = future.state.result(raise_on_failure=False)
+            failures.append(error if isinstance(error, BaseException) else Permanent(future.state.message or "failed"))
+    if not failures:
+        return
+    if len(failures) == 1 or not all(isinstance(error, BoatyardError) for error in failures):
+        raise failures[0]
+    raise Permanent(f"{len(failures)} failed: " + " ".join(f"[{at}] {error}" for at, error in enumerate(failures, 1)))

@@ -9,7 +9,7 @@ from boatyard.errors import BoatyardError, Permanent, Unsafe
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import ask_approval
-from tasks.options import RETRIED
+from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
 from tasks.yard import operation
 
@@ -82,22 +82,7 @@ def _run_steps(plan: Plan) -> None:
             pending -= finished
             done += len(finished)
             update_progress_artifact(bar, progress=100.0 * done / len(plan.steps))
-    _raise_failures(plan, futures)
-
-
-def _raise_failures(plan: Plan, futures: dict[str, PrefectFuture[None]]) -> None:
-    """The first failure is raised as it is; more than one become one error that names all."""
-    failed: list[tuple[Step, BaseException]] = []
-    for step in plan.steps:
-        state = futures[step.id].state
-        if state.is_failed() or state.is_crashed():
-            error = state.result(raise_on_failure=False)
-            failed.append((step, error if isinstance(error, BaseException) else Permanent(state.message or "failed")))
-    if not failed:
-        return
-    if len(failed) == 1 or not all(isinstance(error, BoatyardError) for _, error in failed):
-        raise failed[0][1]
-    raise Permanent(f"{len(failed)} steps failed: " + " ".join(f"[{step}] {error}" for step, error in failed))
+    raise_all(list(futures.values()))
 
 
 def artifact_key(name: str) -> str:

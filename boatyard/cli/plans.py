@@ -40,7 +40,7 @@ def _plan(yard: "Yard", cluster: "Cluster") -> Planned:
 
     try:
         driver = yard.reader(cluster)
-        return Planned(cluster, plan=plan_for(driver, cluster, driver.observe()))
+        return Planned(cluster, plan=plan_for(driver, cluster, driver.observe(), yard.settings.home))
     except BoatyardError as error:
         return Planned(cluster, error=error)
 

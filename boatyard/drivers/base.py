@@ -5,13 +5,14 @@ Every method observes before it acts, does only what is missing, and may be kill
 Every method waits until its effect can be observed, and raises `DeadlineExceeded` when `env.deadline` passes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from boatyard.clock import Clock, Deadline
-from boatyard.plan.model import Observed, Plan
+from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
 
 Report = Callable[[str], None]
@@ -81,6 +82,8 @@ class Driver(Protocol):
 
     kind: ClassVar[str]
     facts: ClassVar[Facts]
+    expected: ClassVar[Mapping[Verb, timedelta]]
+    """How long each verb usually takes; of one node where it works node by node."""
 
     def __init__(self, cluster: Cluster, env: Env) -> None: ...
 
@@ -143,6 +146,10 @@ class Scalable(Protocol):
 @runtime_checkable
 class Upgradable(Protocol):
     """Kubernetes versions go up, one minor at a time."""
+
+    def offered(self) -> Sequence[str]:
+        """The versions that a cluster can be brought to today, in any order."""
+        ...
 
     def upgrade_control_plane(self, to: str) -> None:
         """Control plane at minor `to`, objects and workloads kept. `Unsafe` when it skips a minor or goes down."""

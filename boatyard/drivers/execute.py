@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from boatyard.drivers.base import Driver, Env, Hibernatable, Scalable, Upgradable
 from boatyard.errors import NotFound, Unsupported
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
 
-C = TypeVar("C")
+if TYPE_CHECKING:
+    from boatyard.kube import apps
 
 LEAST = timedelta(minutes=10)
 SLACK = 6
@@ -38,15 +39,30 @@ def supported(plan: Plan, driver: Driver) -> None:
     for step in plan.steps:
         capability = _CAPABILITY.get(step.verb)
         if capability is not None and not isinstance(driver, capability):
-            raise Unsupported(
-                f"the {driver.kind} driver cannot {step.verb} ({step.target}).",
-                hint="`boatyard compare` shows what each driver can do.",
-            )
+            raise _refuse(driver, f"{step.verb} ({step.target})")
 
 
-def _capable(driver: Driver, capability: type[C]) -> C:
-    if not isinstance(driver, capability):
-        raise Unsupported(f"the {driver.kind} driver is not {capability.__name__.lower()}.")
+def _refuse(driver: Driver, step: str) -> Unsupported:
+    return Unsupported(
+        f"the {driver.kind} driver cannot {step}.", hint="`boatyard compare` shows what each driver can do."
+    )
+
+
+def _scalable(driver: Driver) -> Scalable:
+    if not isinstance(driver, Scalable):
+        raise _refuse(driver, "change node pools")
+    return driver
+
+
+def _upgradable(driver: Driver) -> Upgradable:
+    if not isinstance(driver, Upgradable):
+        raise _refuse(driver, "upgrade")
+    return driver
+
+
+def _hibernatable(driver: Driver) -> Hibernatable:
+    if not isinstance(driver, Hibernatable):
+        raise _refuse(driver, "hibernate")
     return driver
 
 
@@ -73,32 +89,32 @@ def _delete(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
 
 
 def _hibernate(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Hibernatable).hibernate()
+    _hibernatable(driver).hibernate()
 
 
 def _wake(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Hibernatable).wake()
+    _hibernatable(driver).wake()
 
 
 def _upgrade_control_plane(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Upgradable).upgrade_control_plane(step.params["version"])
+    _upgradable(driver).upgrade_control_plane(step.params["version"])
 
 
 def _create_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Scalable).create_pool(_pool(cluster, step.target), step.params["version"])
+    _scalable(driver).create_pool(_pool(cluster, step.target), step.params["version"])
 
 
 def _scale_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Scalable).scale_pool(step.target, int(step.params["count"]))
+    _scalable(driver).scale_pool(step.target, int(step.params["count"]))
 
 
 def _configure_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Scalable).configure_pool(_pool(cluster, step.target))
+    _scalable(driver).configure_pool(_pool(cluster, step.target))
 
 
 def _upgrade_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
     policy = cluster.policy.upgrade
-    _capable(driver, Upgradable).upgrade_pool(
+    _upgradable(driver).upgrade_pool(
         _pool(cluster, step.target),
         step.params["version"],
         surge=policy.surge,
@@ -107,7 +123,7 @@ def _upgrade_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> Non
 
 
 def _delete_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    _capable(driver, Scalable).delete_pool(step.target)
+    _scalable(driver).delete_pool(step.target)
 
 
 def _deploy_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
@@ -118,11 +134,18 @@ def _deploy_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
         apps.deploy(
             client,
             _app(cluster, step.target),
-            tool=env.tool,
+            app_sources(env),
             deadline=env.deadline,
             report=env.report,
             fence=env.fence,
         )
+
+
+def app_sources(env: Env) -> "apps.Sources":
+    """Where apps come from: their paths were made absolute when the spec was loaded; those of a form start at home."""
+    from boatyard.kube.apps import Sources
+
+    return Sources(base=env.home, tool=env.tool, cache=env.home / "charts")
 
 
 def _remove_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:

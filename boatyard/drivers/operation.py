@@ -1,17 +1,18 @@
 """One operation on one cluster: its lease, its journal, its driver. What flows and tasks hold while they work."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boatyard.clock import Clock, Deadline
 from boatyard.drivers.base import Driver, Env, Report
 from boatyard.drivers.execute import carry_out, supported, time_limit
-from boatyard.drivers.registry import driver_for
+from boatyard.drivers.registry import driver_class, driver_for
 from boatyard.errors import BoatyardError, NotFound
-from boatyard.plan.model import Observed, Plan, Step
+from boatyard.plan.model import Observed, Plan, Step, Verb
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Lease
@@ -60,18 +61,18 @@ class Yard:
         return Cluster.model_validate(record.desired)
 
 
-def app_digests(cluster: Cluster) -> dict[str, str]:
-    """App name → digest of its source as it is on disk now."""
+def app_digests(cluster: Cluster, base: Path) -> dict[str, str]:
+    """App name → digest of its source as it is on disk now. base: where relative paths start."""
     if not cluster.apps:
         return {}
     from boatyard.kube.render import digest
 
-    return {app.name: digest(app) for app in cluster.apps}
+    return {app.name: digest(app, base) for app in cluster.apps}
 
 
-def plan_for(driver: Driver, cluster: Cluster, observed: Observed) -> Plan:
-    """The driver's plan, checked against what the driver can do."""
-    plan = driver.plan(observed, app_digests(cluster))
+def plan_for(driver: Driver, cluster: Cluster, observed: Observed, base: Path) -> Plan:
+    """The driver's plan, checked against what the driver can do. base: where relative paths of apps start."""
+    plan = driver.plan(observed, app_digests(cluster, base))
     supported(plan, driver)
     return plan
 
@@ -98,6 +99,11 @@ class Operation:
     def driver(self, limit: timedelta = timedelta(seconds=READ_LIMIT), what: str = "") -> Driver:
         return driver_for(self.cluster, self.env(limit, what or f"{self.name} {self.cluster.name}"))
 
+    @property
+    def expected(self) -> Mapping[Verb, timedelta]:
+        """How long each verb usually takes with this driver."""
+        return driver_class(self.cluster.provider.kind).expected
+
     def observe(self) -> Observed:
         """Look at the cluster and remember what was seen."""
         observed = self.driver().observe()
@@ -108,7 +114,17 @@ class Operation:
 
     def plan(self) -> Plan:
         """From what is there now to the spec."""
-        return plan_for(self.driver(), self.cluster, self.observe())
+        return plan_for(self.driver(), self.cluster, self.observe(), self.yard.settings.home)
+
+    def plan_at(self, version: str, observed: Observed) -> Plan:
+        """What an upgrade to `version` would take; changes nothing, remembers nothing."""
+        wanted = self.cluster.at_version(version)
+        return plan_for(
+            driver_for(wanted, self.env(timedelta(seconds=READ_LIMIT), "planning")),
+            wanted,
+            observed,
+            self.yard.settings.home,
+        )
 
     def change_desired(self, cluster: Cluster) -> None:
         """From now on `cluster` is what should be."""

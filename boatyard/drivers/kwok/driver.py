@@ -1,6 +1,6 @@
 """The kwok driver: a real control plane on this machine through kwokctl, nodes and pods played by KWOK."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from boatyard.drivers.base import Env, Facts, Finding, Residue
 from boatyard.drivers.kwok import config, state
+from boatyard.drivers.kwok.spec import Provider
 from boatyard.drivers.kwok.state import Layout
 from boatyard.errors import NotFound, Temporary
 from boatyard.plan.compute import compute
@@ -109,6 +110,9 @@ class Driver:
             pools.delete(name)
 
     # Upgradable
+
+    def offered(self) -> Sequence[str]:
+        return Provider.minors
 
     def upgrade_control_plane(self, to: str) -> None:
         from boatyard.drivers.kwok.control_plane import minor

@@ -1,0 +1,143 @@
+"""What Boatyard does by itself with one cluster: the evidence for a decision, and what follows from it in the store."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+
+from boatyard.drivers.base import Hibernatable, Upgradable
+from boatyard.drivers.operation import Operation
+from boatyard.errors import BoatyardError, Held, NotFound
+from boatyard.plan.model import Phase, Verb
+from boatyard.plan.render import critical_path
+from boatyard.plan.upkeep import (
+    Action,
+    Decision,
+    Record,
+    Usage,
+    decide_cleanup,
+    decide_hibernation,
+    decide_maintenance,
+)
+from tasks.yard import operate, yard
+
+__all__ = ["Action", "clean_slate", "idle_decision", "sleep_decision", "upgrade_decision", "upkeep_of", "warn_owner"]
+
+BY_HAND = frozenset({"hibernate", "wake"})
+"""Operations that a person starts; the schedule's own run under other names."""
+
+
+def fleet(names: list[str] | None) -> list[str]:
+    """The clusters to look after: those named, else all that Boatyard keeps."""
+    return list(names) if names is not None else [record.name for record in yard().store.clusters.list()]
+
+
+@contextmanager
+def upkeep_of(name: str, operation: str) -> Iterator[Operation | None]:
+    """Hold the cluster for upkeep; None, with the reason in the log, when it is busy or gone: next time, then."""
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(operate(name, operation))
+        except (Held, NotFound) as reason:
+            get_run_logger().info("%s is left alone this time: %s", name, reason)
+            held = None
+        yield held
+
+
+def sleep_decision(op: Operation) -> Decision:
+    """Sleep or wake by the cluster's schedule."""
+    activity = op.yard.store.activity.get(op.cluster.name)
+    return _told(
+        op,
+        decide_hibernation(
+            op.cluster,
+            op.observe().phase,
+            op.yard.clock.now(),
+            hibernated_for_idleness=bool(activity and activity.hibernated_at),
+            changed_by_hand=_changed_by_hand(op),
+        ),
+    )
+
+
+def upgrade_decision(op: Operation) -> Decision:
+    """Upgrade inside the window, as far as the channel allows, when it can end before the window closes."""
+    driver = op.driver()
+    if not isinstance(driver, Upgradable):
+        return _told(op, Decision(Action.KEEP, f"the {driver.kind} driver does not upgrade"))
+    observed = op.observe()
+
+    def expected(version: str) -> timedelta:
+        return critical_path(op.plan_at(version, observed).only(Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL))
+
+    now = op.yard.clock.now()
+    return _told(op, decide_maintenance(op.cluster, observed, driver.offered(), now, expected=expected))
+
+
+def idle_decision(op: Operation) -> Decision:
+    """Warn, hibernate, delete or keep: by TTL, or by evidence that nobody uses the cluster."""
+    store, name = op.yard.store, op.cluster.name
+    observed = op.observe()
+    known = store.clusters.get(name)
+    if known is None:
+        return Decision(Action.KEEP, "nobody knows it any more")
+    usage = _usage(op, observed.phase)
+    activity = store.activity.get(name)
+    if usage is not None and usage.conclusive:
+        activity = store.activity.record(name, usage.last_active, usage.evidence, "usage", fence=op.lease.number)
+    record = Record(
+        created_at=known.created_at,
+        phase=observed.phase,
+        last_active=activity.last_active_at if activity else None,
+        warned_at=activity.warned_at if activity else None,
+        hibernated_at=activity.hibernated_at if activity else None,
+    )
+    can_hibernate = isinstance(op.driver(), Hibernatable)
+    return _told(op, decide_cleanup(op.cluster, record, usage, op.yard.clock.now(), can_hibernate=can_hibernate))
+
+
+def warn_owner(op: Operation, reason: str) -> None:
+    """Write the warning down, and tell it to whoever listens: automations turn the event into mail or chat."""
+    name, owner = op.cluster.name, op.cluster.owner
+    op.yard.store.activity.warned(name, fence=op.lease.number)
+    get_run_logger().warning("%s of %s looks idle: %s", name, owner or "nobody in particular", reason)
+    emit_event(
+        "boatyard.cluster.idle",
+        resource={"prefect.resource.id": f"boatyard.cluster.{name}", "prefect.resource.name": name},
+        payload={"cluster": name, "owner": owner, "reason": reason},
+    )
+
+
+def fell_idle(op: Operation) -> None:
+    """The cluster was put to sleep because nobody used it; the second grace runs from now."""
+    op.yard.store.activity.hibernated(op.cluster.name, fence=op.lease.number)
+
+
+def clean_slate(op: Operation, why: str) -> None:
+    """Somebody wants the cluster: clean-up starts from the beginning."""
+    op.yard.store.activity.woken(op.cluster.name, why, fence=op.lease.number)
+
+
+def _usage(op: Operation, phase: Phase) -> Usage | None:
+    """Evidence of use, None where the cluster does not answer."""
+    if phase is not Phase.RUNNING or op.cluster.policy.idle is None:
+        return None
+    from boatyard.kube.activity import usage
+    from boatyard.kube.client import Client
+
+    try:
+        with Client(op.driver().kubeconfig()) as client:
+            return usage(client)
+    except BoatyardError as error:
+        return Usage(None, f"it could not be read ({error})", conclusive=False)
+
+
+def _changed_by_hand(op: Operation) -> datetime | None:
+    entries = op.yard.store.journal.list(op.cluster.name, limit=200)
+    return max((e.begun_at for e in entries if e.operation in BY_HAND and e.outcome == "done"), default=None)
+
+
+def _told(op: Operation, decision: Decision) -> Decision:
+    get_run_logger().info("%s: %s, for %s", op.cluster.name, decision.action, decision.reason)
+    return decision
