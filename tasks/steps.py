@@ -1,5 +1,7 @@
 """Plans as Prefect sees them: made, shown as an artifact, approved, and carried out step by step, side by side where they may."""
 
+from collections.abc import Callable
+
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, wait
@@ -8,7 +10,7 @@ from prefect.logging import get_run_logger
 from boatyard.errors import BoatyardError, Permanent, Unsafe
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
-from tasks.approval import ask_approval
+from tasks.approval import Approved, Refused, ask_approval
 from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
 from tasks.yard import operation
@@ -35,14 +37,31 @@ def show_plan(plan: Plan) -> None:
     )
 
 
-def run_plan(plan: Plan) -> None:
-    """Show the plan, wait for approval where the policy asks for it, then do every step of it and nothing else."""
+_ask: Callable[[str, str], Approved | Refused] = ask_approval
+
+
+def ask_with(ask: Callable[[str, str], Approved | Refused]) -> None:
+    """Let every flow of this process ask for approval by `ask`, which takes the plan's text and its digest."""
+    global _ask
+    _ask = ask
+
+
+def run_plan(plan: Plan, *, agreed: bool = False) -> None:
+    """Show the plan, wait for approval where the policy asks for it, then do every step of it and nothing else.
+
+    agreed: somebody has agreed to this very plan already.
+    """
     show_plan(plan)
     if plan.empty:
         return
-    if plan.disruptive and operation().cluster.policy.upgrade.approve:
-        ask_approval(plan)
-    _run_steps(plan)
+    if plan.disruptive and operation().cluster.policy.upgrade.approve and not agreed:
+        answer = _ask(as_markdown(plan), plan.digest)
+        if isinstance(answer, Refused):
+            raise Unsafe(f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done.")
+    try:
+        _run_steps(plan)
+    finally:
+        operation().observe()  # so that whoever asks the store sees what has become of it, also after a failure
 
 
 def converge(*verbs: Verb, expect: str | None = None) -> None:
@@ -59,7 +78,7 @@ def converge(*verbs: Verb, expect: str | None = None) -> None:
                 f" {summary(plan)} Nothing was done.",
                 hint="Plan again, and apply what that shows.",
             )
-        run_plan(plan)
+        run_plan(plan, agreed=expect is not None)
         if expect is not None or not whole.incomplete:
             return
     raise Permanent(

@@ -54,11 +54,11 @@ def _own() -> Path:
 
 
 def _given(cluster: "Cluster", keep: bool) -> dict[str, Any]:
-    from boatyard.versions import version_key
+    from boatyard.versions import path
 
-    pool, now = cluster.pool(POOL), version_key(cluster.kubernetes.version)
+    pool, last = cluster.pool(POOL), UPGRADES[-1]
     scale = [{POOL: size} for size in SIZES if pool is not None and pool.min <= size <= pool.upper]
-    upgrades = [version for version in UPGRADES if version_key(version) > now[:2]]
+    upgrades = path(cluster.kubernetes.version, last)
     return {"cluster": cluster, "upgrades": upgrades, "scale": scale, "delete": not keep}
 
 
