@@ -126,10 +126,9 @@ def test_a_pool_upgrade_cut_off_at_every_change(bench: Bench, cluster: Cluster) 
         with bench.client(cluster) as client:
             nodes = client.list("/api/v1/nodes")
             assert not any(node["spec"].get("unschedulable") for node in nodes)
-        bench.driver(cluster).upgrade_pool(old, then(bench), surge=2, drain_timeout=60)
-        bench.driver(cluster).upgrade_pool(pool, then(bench), surge=2, drain_timeout=60)
+        bench.driver(cluster).upgrade_pool(resized, then(bench), surge=2, drain_timeout=60)
 
-    old = pool.model_copy(update={"size": bench.case["other_size"]})
+    resized = pool.model_copy(update={"size": bench.case["other_size"]})
     assert cut_everywhere(attempt, settle) >= 6
 
 

@@ -105,9 +105,11 @@ class ControlPlane:
         self.env.fence()
         state.save(self.layout, replace(record or Record("deleting", ""), intent="deleting"))
         self.env.fence()
+        live = [proc.pid for proc in processes.at_work(self.layout)]
         if self.layout.kwok_yaml.exists():
             processes.reconcile_pid_files(self.layout)
             self._kwokctl("delete", "cluster", "--kubeconfig=/dev/null", check=False)
+        processes.end(live)  # a process that is about to end no longer says whose it is: wait for those seen before
         processes.end(proc.pid for proc in processes.at_work(self.layout))
         self.env.fence()
         _remove(self.layout.folder)
