@@ -1,7 +1,7 @@
 """A thin client for one API server: one pool of connections, JSON documents in and out, errors in our families.
 
 The official `kubernetes` package takes 0.6 s to import and builds an object for every field; see
-docs/adr/own-kubernetes-client.md. Safe to use from many threads at once.
+docs/adr/0002-a-thin-kubernetes-client.md. Safe to use from many threads at once.
 """
 
 import os

@@ -80,7 +80,7 @@ def render(
 
 
 def digest(app: App, base: Path) -> str:
-    """sha256 over all that decides what is rendered; no program is run, nothing fetched.
+    """sha256 over all that decides what is rendered, wherever the files lie; no program is run, nothing fetched.
 
     Charts from a repository or registry count by address and version alone. `NotFound` when a source is not there.
     """
@@ -88,7 +88,7 @@ def digest(app: App, base: Path) -> str:
     settings = {
         "name": app.name,
         "namespace": app.namespace,
-        "chart": app.chart,
+        "chart": None if _is_local(app) else app.chart,
         "repository": app.repository,
         "version": app.version,
         "values": app.values,
@@ -102,8 +102,8 @@ def digest(app: App, base: Path) -> str:
 
 def _sources(app: App, base: Path) -> Iterator[tuple[str, Path]]:
     """(name, file) for every file the rendering depends on; names are relative, so a moved checkout changes nothing."""
-    for text in app.values_files:
-        yield text, _existing(app, text, base)
+    for number, text in enumerate(app.values_files):
+        yield f"values {number}", _existing(app, text, base)
     if app.manifests is not None:
         root = _existing(app, app.manifests, base)
         yield from _named(_manifest_files(root), root)
@@ -201,7 +201,7 @@ def _manifests(app: App, base: Path) -> Iterator[Document]:
 
 
 def _is_local(app: App) -> bool:
-    """A chart with neither a scheme nor a repository is a folder or an archive."""
+    """True but for remote charts: a chart with neither a scheme nor a repository is a folder or an archive."""
     return app.repository is None and not (app.chart or "").startswith(("oci://", "https://", "http://"))
 
 

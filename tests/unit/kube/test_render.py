@@ -164,9 +164,22 @@ def test_digest_ignores_what_does_not_matter(sources):
     before = digest(KUSTOMIZED, sources)
     edit(sources / "values.yaml", "# more\n")
     assert digest(KUSTOMIZED.model_copy(update={"depends_on": ("b",)}), sources) == before
+
+
+def test_digest_is_the_same_wherever_the_checkout_lies(sources):
+    def all_three(base):
+        chart = App(name="a", chart=str(base / "base"), values_files=(str(base / "values.yaml"),))
+        return [
+            digest(KUSTOMIZED, base),
+            digest(App(name="a", manifests=str(base / "base")), base),
+            digest(chart, base),
+        ]
+
+    before = all_three(sources)
     moved = sources.parent / "moved"
     sources.rename(moved)
-    assert digest(KUSTOMIZED, moved) == before
+    assert all_three(moved) == before
+    assert len(set(before)) == 3
 
 
 @pytest.mark.parametrize("update", [{"version": "2"}, {"values": {"a": 2}}, {"namespace": "b"}, {"name": "b"}])
