@@ -3,7 +3,8 @@
 from prefect import flow
 
 from boatyard.spec.types import ClusterName
-from tasks.health import clusters_to_watch, report_changes, watch_over
+from tasks.health import report_changes, watch_over
+from tasks.upkeep import fleet
 
 
 @flow(name="monitor-fleet", flow_run_name="monitor")
@@ -13,5 +14,5 @@ def monitor_fleet(names: list[ClusterName] | None = None) -> None:
     Args:
         names: Only these clusters; all that Boatyard knows, when left out.
     """
-    looks = [watch_over.submit(name) for name in clusters_to_watch(names)]
+    looks = [watch_over.submit(name) for name in fleet(names)]
     report_changes([look.result() for look in looks])

@@ -1,9 +1,9 @@
 """Ask a person in the Prefect UI (or by API) before steps that disrupt.
 
-A deployed run is suspended: its process ends, nothing is held while somebody sleeps over it, and a restart loses nothing.
-When the answer comes the flow runs again from its top; the same `key` then returns the answer at once. So make the key
-from what is approved (a digest of the plan): if the world moved on meanwhile, the key differs and the new plan is asked
-for anew. A flow called in a process of its own (a command) or inside another flow cannot be suspended and waits instead.
+A deployed run is suspended: its process ends, nothing is held while somebody sleeps over it, and a restart loses
+nothing. When the answer comes the flow runs again from its top; the same `key` then returns the answer at once. So the
+key is made from what is approved, the plan's digest: if the world moved on meanwhile, the key differs and the new plan
+is asked for anew. A flow called by a command or inside another flow cannot be suspended: it waits, holding its lease.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,11 @@ from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from boatyard.errors import DeadlineExceeded, Permanent
+from boatyard.errors import DeadlineExceeded, Permanent, Unsafe
+from boatyard.plan.model import Plan
+from boatyard.plan.render import as_markdown
+
+WEEK = 7 * 86400.0
 
 
 class Answer(RunInput):
@@ -40,8 +44,16 @@ class Refused:
     note: str = ""
 
 
-def ask_approval(plan_markdown: str, key: str, timeout: float = 7 * 86400) -> Approved | Refused:
-    """Show the plan with a form and wait for the answer; to be called in a flow, not in a task.
+def ask_approval(plan: Plan, timeout: float = WEEK) -> None:
+    """Ask for exactly this plan; returns when it was approved, raises `Unsafe` when it was refused."""
+    answer = request_approval(as_markdown(plan), f"plan-{plan.digest}", timeout)
+    if isinstance(answer, Refused):
+        why = f": {answer.note}" if answer.note else ""
+        raise Unsafe(f"The plan for {plan.cluster} was refused{why}; nothing of it was carried out.")
+
+
+def request_approval(plan_markdown: str, key: str, timeout: float = WEEK) -> Approved | Refused:
+    """Show a plan with a form and wait for the answer; to be called in a flow, not in a task.
 
     key: names what is approved, best a digest of the plan: asked once for each key in a run.
     timeout: seconds to wait; a waiting flow then raises `DeadlineExceeded`, a suspended one is marked as failed.

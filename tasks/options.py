@@ -1,4 +1,4 @@
-"""How our tasks are run, said once: only temporary errors are retried, nothing is cached, nothing is persisted by default."""
+"""How our tasks are run, said once: only temporary errors are retried, nothing is cached or persisted."""
 
 from collections.abc import Sequence
 from typing import Any

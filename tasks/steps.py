@@ -1,4 +1,4 @@
-"""Plans as Prefect sees them: made, shown as an artifact, approved, and carried out step by step, side by side where they may."""
+"""Plans in Prefect: made, shown as an artifact, approved, and carried out, side by side where steps may."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
-from boatyard.errors import BoatyardError, Permanent, Unsafe
+from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import Approved, Refused, ask_approval
@@ -57,7 +57,9 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
     if plan.disruptive and operation().cluster.policy.upgrade.approve and not agreed:
         answer = _ask(as_markdown(plan), plan.digest)
         if isinstance(answer, Refused):
-            raise Unsafe(f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done.")
+            raise Unsafe(
+                f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done."
+            )
     try:
         _run_steps(plan)
     finally:
@@ -88,7 +90,7 @@ def converge(*verbs: Verb, expect: str | None = None) -> None:
 
 
 def _run_steps(plan: Plan) -> None:
-    """Each step starts when those it waits for have ended well; one that fails stops its followers, not its neighbours."""
+    """A step starts when those it waits for have ended well; one that fails stops its followers, not its neighbours."""
     name = operation().cluster.name
     bar = create_progress_artifact(0.0, key=f"progress-{artifact_key(name)}", description=f"{operation().name} {name}")
     futures: dict[str, PrefectFuture[None]] = {}

@@ -128,7 +128,7 @@ def _usage(op: Operation, phase: Phase) -> Usage | None:
 
     try:
         with Client(op.driver().kubeconfig()) as client:
-            return usage(client)
+            return usage(client, op.yard.clock.now())
     except BoatyardError as error:
         return Usage(None, f"it could not be read ({error})", conclusive=False)
 

@@ -1,0 +1,134 @@
+"""A cluster's health: validated on demand, watched by schedule."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+
+from boatyard.drivers.base import Driver
+from boatyard.drivers.operation import plan_for
+from boatyard.errors import BoatyardError, NotFound
+from boatyard.kube.checks import Check, ValidationResult
+from boatyard.kube.checks import validate as check
+from boatyard.kube.client import Client
+from boatyard.kube.conditions import Condition, observe_health
+from boatyard.plan.model import Observed, Plan
+from boatyard.spec.models import Cluster
+from tasks.options import RETRIED
+from tasks.steps import artifact_key
+from tasks.yard import operation, yard
+
+LIMIT = timedelta(minutes=10)
+"""How long nodes may take to join and checks to settle before a validation is given up."""
+
+
+@task(task_run_name="validate", **RETRIED)
+def validate(rounds: int) -> None:
+    """Every check well, `rounds` times in a row; the results go into a table, failures into one error."""
+    op = operation()
+    env = op.env(LIMIT, f"validating {op.cluster.name}")
+    with Client(op.driver().kubeconfig()) as client:
+        result = check(
+            client,
+            op.cluster,
+            deadline=env.deadline,
+            clock=env.clock,
+            rounds=rounds,
+            report=get_run_logger().info,
+            fence=op.fence,
+        )
+    _show(result)
+    result.require()
+    get_run_logger().info("%s is well: %d checks in %.1f s", op.cluster.name, len(result.checks), result.seconds)
+
+
+def _show(result: ValidationResult) -> None:
+    def row(one: Check) -> dict[str, str]:
+        return {"check": one.name, "status": one.status.value, "what was seen": one.message}
+
+    create_table_artifact(
+        [row(one) for one in result.summary],
+        key=f"validation-{artifact_key(result.cluster)}",
+        description=f"Validation of {result.cluster}",
+    )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at one cluster brought: its conditions, and which of them are news."""
+
+    cluster: str
+    conditions: tuple[Condition, ...] = ()
+    changed: tuple[Condition, ...] = ()
+
+
+@task(task_run_name="look at {name}", **RETRIED)
+def watch_over(name: str) -> Look:
+    """Read the cluster, write its conditions down. What is wrong with the cluster is a condition, never an error."""
+    here = yard()
+    try:
+        cluster = here.registered(name)
+    except NotFound:
+        return Look(name)
+    driver = here.reader(cluster)
+    observed = driver.observe()
+    now = here.clock.now()
+    found = _conditions(driver, cluster, observed)
+    try:
+        here.store.clusters.set_observed(name, observed.model_dump(mode="json"), fence=None)
+        changed = [
+            each
+            for each in found
+            if here.store.conditions.set(name, each.type, each.status, each.reason, each.message, now=now)
+        ]
+    except NotFound:
+        return Look(name)  # deleted while we looked
+    return Look(name, tuple(found), tuple(changed))
+
+
+def _conditions(driver: Driver, cluster: Cluster, observed: Observed) -> list[Condition]:
+    here = yard()
+    now = here.clock.now()
+    plan = _plan(driver, cluster, observed)
+    try:
+        with Client(driver.kubeconfig()) as client:
+            return observe_health(client, cluster, observed, now, plan=plan)
+    except BoatyardError:
+        return observe_health(None, cluster, observed, now, plan=plan)
+
+
+def _plan(driver: Driver, cluster: Cluster, observed: Observed) -> Plan | None:
+    """What it would take to be in sync; None where that cannot be told (an app's source is gone, a pin is below)."""
+    try:
+        return plan_for(driver, cluster, observed, yard().settings.home)
+    except BoatyardError as error:
+        get_run_logger().info("%s cannot be compared with its spec: %s", cluster.name, error)
+        return None
+
+
+def report_changes(looks: list[Look]) -> None:
+    """What changed since the last look: into the log, as events, and the whole fleet as a table."""
+    logger = get_run_logger()
+    changes = [(look.cluster, each) for look in looks for each in look.changed]
+    for name, each in changes:
+        say = logger.warning if each.status == "False" else logger.info
+        say("%s: %s is %s (%s): %s", name, each.type, each.status, each.reason, each.message)
+        emit_event(
+            f"boatyard.condition.{each.status.lower()}",
+            resource={"prefect.resource.id": f"boatyard.cluster.{name}", "prefect.resource.name": name},
+            payload={"type": each.type, "reason": each.reason, "message": each.message},
+        )
+    if not changes:
+        return
+    rows = [
+        {"cluster": look.cluster, "condition": c.type, "status": c.status, "message": c.message}
+        for look in looks
+        for c in look.conditions
+        if c.status != "True"
+    ]
+    create_table_artifact(
+        rows or [{"cluster": "all", "condition": "well"}], key="fleet-health", description="Fleet health"
+    )
