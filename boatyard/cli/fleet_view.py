@@ -58,23 +58,23 @@ def _fleet(out: Out, store: Reader, now: datetime) -> None:
 
 def _row(record: ClusterRecord, lease: Lease | None, conditions: list[Condition], now: datetime) -> tuple[Cell, ...]:
     attention = [f"{lease.operation} by {lease.holder} since {ago(lease.since, now)}"] if lease else []
-    attention += [f"{c.type} is {c.status} since {ago(c.transition_at, now)}" for c in conditions if not fine(c)]
     phase = _phase(record)
+    wrong = [c for c in conditions if not fine(c, phase)]
+    attention += [f"{c.type} is {c.status} since {ago(c.transition_at, now)}" for c in wrong]
     pools = ", ".join(f"{name} {ready}/{wanted}" for name, ready, wanted, _ in pool_sizes(record)) or "-"
-    trouble = any(not fine(c) for c in conditions)
     return (
         record.name,
         str(record.desired.get("provider", {}).get("kind", "?")),
         (phase, PHASES.get(phase, "yellow")),
         _version(record),
         pools,
-        ("; ".join(attention) or "-", "yellow" if trouble else ""),
+        ("; ".join(attention) or "-", "yellow" if wrong else ""),
     )
 
 
-def fine(condition: Condition) -> bool:
-    """Whether a condition is as it should be. Types are worded so that True is good."""
-    return condition.status == "True"
+def fine(condition: Condition, phase: str = "running") -> bool:
+    """Whether a condition is as it should be. Types are worded so that True is good; of who sleeps nothing is known."""
+    return condition.status == "True" or (condition.status == "Unknown" and phase == "hibernated")
 
 
 def _phase(record: ClusterRecord) -> str:

@@ -61,8 +61,20 @@ def flows(out: Out, *, stages: bool = False) -> "Iterator[Session]":
     with _signals(), progress(out, stages=stages) as shown:
         from boatyard.cli.prefect_server.private import server_for_command
 
-        with server_for_command(report=shown.note) as server:
+        with server_for_command(report=shown.note) as server, _without_heartbeat(server):
             yield Session(out, server, shown)
+
+
+@contextmanager
+def _without_heartbeat(server: "ForCommand") -> Iterator[None]:
+    """Heartbeats tell a lasting server of dead runs; a private one dies first, and each would cost a second a flow."""
+    if not server.private:
+        yield
+        return
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings(restore_defaults={PREFECT_FLOWS_HEARTBEAT_FREQUENCY}):
+        yield
 
 
 class Session:
@@ -76,8 +88,10 @@ class Session:
     ) -> Ran:
         """Run `flows.<module>.<name>` with `given`. hide: log texts that the user has seen already."""
         flow = getattr(importlib.import_module(f"flows.{module}"), name)
+        from boatyard.cli.approval import ask_here
         from boatyard.cli.hearing import heard
 
+        ask_here(self.out, self.progress, private=self.server.private)
         ran = Ran()
         began = time.monotonic()
         with heard(self.progress, hide) as hearing:

@@ -18,6 +18,8 @@ from boatyard.cli.progress import Progress
 
 _PREFECT = str(Path(prefect.__file__).parent)
 _RUNS = ("prefect.flow_runs", "prefect.task_runs")
+_DULL = ("install_tools",)
+"""Functions whose lines are for the UI: nobody at a terminal reads the paths of tools."""
 
 
 class Hearing:
@@ -42,7 +44,7 @@ class Hearing:
             self.progress.stage_ended(str(run.id), run.name, well=state.is_completed())
 
     def record(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith(_RUNS) or record.pathname.startswith(_PREFECT):
+        if not record.name.startswith(_RUNS) or record.pathname.startswith(_PREFECT) or record.funcName in _DULL:
             return
         text = record.getMessage()
         if text not in self.hide:

@@ -60,6 +60,11 @@ class Progress:
         with self._lock:
             return list(self._stages.values())
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While a person is asked something."""
+        yield
+
     def note(self, text: str) -> None:
         """A line that belongs to no step."""
         self._print(text)
@@ -122,6 +127,14 @@ class LiveProgress(Progress):
     def __init__(self, out: Out, live: "Live", *, stages: bool = False) -> None:
         super().__init__(out, stages=stages)
         self._live = live
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start(refresh=True)
 
     def __rich__(self) -> "RenderableType":
         from rich.table import Table
