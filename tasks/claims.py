@@ -39,7 +39,7 @@ class PullRequest(Model):
 
 
 def template_file(name: str) -> Path:
-    """A template by name, from Boatyard's folder first, then from those that come with it; `NotFound` names the places."""
+    """A template by name, from Boatyard's own folder first, then from those that come with it."""
     places = [Settings.load().home / "templates", Path(deployments.__file__).parent / "templates"]
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         for place in places:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from boatyard.plan.model import Plan, Step
+from boatyard.plan.model import Plan, Step, Verb
 from boatyard.spec.types import format_duration
 
 SIGNS = {"create": "+", "wake": "+", "repair": "~", "hibernate": "-", "delete": "-", "remove": "-", "deploy": "+"}
@@ -61,5 +61,8 @@ def as_markdown(plan: Plan) -> str:
 
 def _detail(step: Step) -> str:
     if "count" in step.params:
-        return f" to {step.params['count']} nodes"
-    return f" to {step.params['version']}" if "version" in step.params else ""
+        count = step.params["count"]
+        return f" {'with' if step.verb == Verb.CREATE_POOL else 'to'} {count} {'node' if count == 1 else 'nodes'}"
+    if "version" in step.params:
+        return f" {'at' if step.verb == Verb.CREATE else 'to'} {step.params['version']}"
+    return ""
