@@ -62,6 +62,25 @@ class ManualClock:
         return event.is_set()
 
 
+class ShiftedClock(SystemClock):
+    """The machine's time, moved: for schedules weeks pass at once, while deadlines, waits and heartbeats stay real."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._offset = timedelta()
+        if start is not None:
+            self.set(start)
+
+    def now(self) -> datetime:
+        return super().now() + self._offset
+
+    def set(self, to: datetime) -> None:
+        """It is `to` now, and time goes on from there."""
+        self._offset = to - super().now()
+
+    def advance(self, by: timedelta) -> None:
+        self._offset += by
+
+
 @dataclass(frozen=True)
 class Deadline:
     """A point in time by which something must have ended; `what` names it in the error."""

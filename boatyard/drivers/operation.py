@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boatyard.clock import Clock, Deadline
+from boatyard.clock import Clock, Deadline, SystemClock
 from boatyard.drivers.base import Driver, Env, Report
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
@@ -31,18 +31,23 @@ def silent(line: str) -> None:
 
 @dataclass(frozen=True)
 class Yard:
-    """What every operation in this process shares."""
+    """What every operation in this process shares.
+
+    clock: the time that schedules, leases and the journal live by. machine: the time that drivers live by; the clusters
+    they talk to, and the certificates these accept, know no other, whatever a test makes of `clock`.
+    """
 
     settings: Settings
     store: "Store"
     toolbox: Toolbox
     clock: Clock
+    machine: Clock = field(default_factory=SystemClock)
 
     def env(self, limit: float, what: str, *, report: Report = silent, fence: Callable[[], None] = lambda: None) -> Env:
         return Env(
             home=self.settings.home,
-            clock=self.clock,
-            deadline=Deadline.after(limit, what, self.clock),
+            clock=self.machine,
+            deadline=Deadline.after(limit, what, self.machine),
             tool=self.toolbox.path,
             report=report,
             fence=fence,
