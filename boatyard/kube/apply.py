@@ -13,7 +13,7 @@ import orjson
 from boatyard.clock import Deadline
 from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client, Response
-from boatyard.kube.objects import CRD, MANAGER, Ref, labels, wave
+from boatyard.kube.objects import CRD, MANAGER, Ref, labels, order, wave
 
 Report = Callable[[str], None]
 Fence = Callable[[], None]
@@ -111,17 +111,22 @@ def apply_objects(
     _refuse_twins(refs)
     start = _Start.read(client)
     guard = Guard(None if dry_run else fence, deadline)
-    params = {"fieldManager": manager, "force": force or None, "dryRun": "All" if dry_run else None}
+    params = {
+        "fieldManager": manager,
+        "fieldValidation": "Strict",
+        "force": force or None,
+        "dryRun": "All" if dry_run else None,
+    }
     done: dict[int, Applied] = {}
 
     def one(index: int) -> Applied:
         guard()
         return _apply_one(client, refs[index], documents[index], params, start, deadline)
 
-    order = sorted(range(len(refs)), key=lambda index: wave(refs[index]))
+    sequence = sorted(range(len(refs)), key=lambda index: order(refs[index]))
     with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="apply") as pool:
         failures: list[tuple[Ref, BoatyardError]] = []
-        for number, group in itertools.groupby(order, key=lambda index: wave(refs[index])):
+        for number, group in itertools.groupby(sequence, key=lambda index: wave(refs[index])):
             indices = list(group)
             if number == 3 and not dry_run:
                 for namespace in {refs[index].namespace for index in indices if refs[index].kind == "Pod"}:

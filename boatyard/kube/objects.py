@@ -71,6 +71,21 @@ class Ref:
         return cls(group, str(document["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"]))
 
 
+_BUSY = {
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("apps", "DaemonSet"),
+    ("apps", "ReplicaSet"),
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+}
+
+
+def order(ref: Ref) -> tuple[int, bool]:
+    """Sorts by wave, and inside of one what sets controllers to work last: they compete with us for the API server."""
+    return wave(ref), ref.type in _BUSY
+
+
 def wave(ref: Ref) -> int:
     """0 to 3: what must be there before the rest, what pods look up, the rest, what acts on others' requests.
 

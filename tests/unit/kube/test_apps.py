@@ -68,7 +68,7 @@ def test_example_apps_live_their_whole_life(client, node, tool, tmp_path, name, 
     lines = []
     first = deploy(client, app, here, deadline=within(), report=lines.append)
     assert {one.action for one in first.applied} == {"created"}
-    assert any(line.startswith("waiting for Deployment") for line in lines)
+    assert any(line.startswith("applying") for line in lines)
     known = observed_apps(client)[name]
     assert (known.digest, known.complete) == (first.digest, True)
     again = deploy(client, app, here, deadline=within())
