@@ -106,7 +106,8 @@ class Deadline:
         """Raise `DeadlineExceeded` when the time is over, saying what was still awaited."""
         if self.passed:
             rest = waiting_for() if callable(waiting_for) else waiting_for
-            raise DeadlineExceeded(f"{self.what} did not end in time" + (f": still waiting for {rest}." if rest else "."))
+            awaited = f": still waiting for {rest}." if rest else "."
+            raise DeadlineExceeded(f"{self.what} did not end in time{awaited}")
 
     def sooner(self, seconds: float, what: str) -> "Deadline":
         """A deadline of its own for a part of the work, never later than this one."""

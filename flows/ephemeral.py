@@ -4,7 +4,7 @@ Events come twice, late and in any order. Each flow first writes down what it he
 newest event says, whoever was told of it first.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from prefect import flow
@@ -13,7 +13,7 @@ from pydantic import Field
 from flows.apply import apply_cluster
 from flows.delete import delete_cluster
 from tasks.claims import PullRequest, Todo, cluster_for, due, hear_closing, hear_opening, settle
-from tasks.yard import operate_if_known
+from tasks.yard import operate_if_known, reserve
 
 Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$", max_length=200)]
 Number = Annotated[int, Field(ge=1)]
@@ -34,7 +34,7 @@ def open_cluster(
         template: A template's name or file.
     """
     request = PullRequest(repository=repository, number=number)
-    hear_opening(request, template, occurred or datetime.now(UTC))
+    hear_opening(request, template, occurred)
     _bring_about(request, template)
 
 
@@ -48,17 +48,33 @@ def close_cluster(repository: Repository, number: Number, occurred: datetime | N
         occurred: When the event occurred; now, when left out.
     """
     request = PullRequest(repository=repository, number=number)
-    hear_closing(request, occurred or datetime.now(UTC))
+    hear_closing(request, occurred)
     _bring_about(request, "pull-request")
 
 
 def _bring_about(request: PullRequest, template: str) -> None:
-    """Until nothing is due any more: while this run works, newer events may have come."""
+    """Until nothing is due any more: while this run waits or works, newer events may have come."""
     while (claim := due(request)).due is not Todo.NONE:
         if claim.due is Todo.CREATE:
-            apply_cluster(cluster_for(request, template), wait=WAIT)
-        elif name := claim.cluster:
-            with operate_if_known(name, "close", wait=WAIT) as known:
-                if known:
-                    delete_cluster(name, confirm=name)
-        settle(claim)
+            _create(request, template)
+        else:
+            _delete(request, claim.cluster or request.cluster_name)
+
+
+def _create(request: PullRequest, template: str) -> None:
+    """What is due is read again under the lease: a closing may have come and gone before the cluster was known."""
+    cluster = cluster_for(request, template)
+    with reserve(cluster, "open", wait=WAIT):
+        claim = due(request)
+        if claim.due is Todo.CREATE:
+            apply_cluster(cluster)
+            settle(claim)
+
+
+def _delete(request: PullRequest, name: str) -> None:
+    with operate_if_known(name, "close", wait=WAIT) as known:
+        claim = due(request)
+        if claim.due is Todo.DELETE:
+            if known:
+                delete_cluster(name, confirm=name)
+            settle(claim)

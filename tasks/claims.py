@@ -57,15 +57,16 @@ def cluster_for(request: PullRequest, template: str) -> Cluster:
 
 
 @task(task_run_name="hear: {request.key} opened", **RETRIED)
-def hear_opening(request: PullRequest, template: str, occurred: datetime) -> None:
-    """Write the opening down."""
-    yard().store.claims.open(request.key, cluster_for(request, template).name, occurred)
+def hear_opening(request: PullRequest, template: str, occurred: datetime | None) -> None:
+    """Write the opening down, as of now when it is not said when it occurred."""
+    name = cluster_for(request, template).name
+    yard().store.claims.open(request.key, name, occurred or yard().clock.now())
 
 
 @task(task_run_name="hear: {request.key} closed", **RETRIED)
-def hear_closing(request: PullRequest, occurred: datetime) -> None:
-    """Write the closing down; it stays as a tombstone."""
-    yard().store.claims.close(request.key, occurred)
+def hear_closing(request: PullRequest, occurred: datetime | None) -> None:
+    """Write the closing down, as of now when it is not said when it occurred; it stays as a tombstone."""
+    yard().store.claims.close(request.key, occurred or yard().clock.now())
 
 
 def due(request: PullRequest) -> Claim:

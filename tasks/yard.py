@@ -4,7 +4,7 @@ import functools
 import getpass
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from prefect.logging import get_run_logger
@@ -76,19 +76,41 @@ def operate(cluster: Cluster | str, name: str, *, wait: float = 0.0) -> Iterator
             held.cluster = here.registered(target)
         else:
             held.change_desired(cluster)
-        token = _current.set(held)
-        try:
+        with _running(held):
             yield held
-        finally:
-            _current.reset(token)
 
 
 @contextmanager
 def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[Operation | None]:
-    """As `operate`, but None where nobody knows the cluster (any more)."""
-    with ExitStack() as stack:
+    """As `operate`, but None where nobody knows the cluster (any more); also then nobody else works on it meanwhile."""
+    here = yard()
+    with here.store.leases.hold(cluster, who(), name, run_id=str(flow_run.id), wait=wait) as lease:
         try:
-            held = stack.enter_context(operate(cluster, name, wait=wait))
+            known = here.registered(cluster)
         except NotFound:
-            held = None
-        yield held
+            yield None
+            return
+        held = Operation(here, known, name, who(), str(flow_run.id), lease, get_run_logger().info)
+        with _running(held):
+            yield held
+
+
+@contextmanager
+def reserve(cluster: Cluster, name: str, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lease of a cluster that may not be there, and change nothing yet; flows inside share the lease."""
+    here = yard()
+    report = get_run_logger().info
+    with (
+        operating(here, cluster, name, who=who(), run_id=str(flow_run.id), wait=wait, report=report) as held,
+        _running(held),
+    ):
+        yield
+
+
+@contextmanager
+def _running(held: Operation) -> Iterator[None]:
+    token = _current.set(held)
+    try:
+        yield
+    finally:
+        _current.reset(token)

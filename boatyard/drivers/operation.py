@@ -171,6 +171,6 @@ class Operation:
 def operating(
     yard: Yard, cluster: Cluster, name: str, *, who: str, run_id: str, wait: float = 0.0, report: Report = silent
 ) -> Iterator[Operation]:
-    """Hold the cluster's lease for one operation. `Held` names who has it; `wait` is how many seconds to wait for them."""
+    """Hold the cluster's lease for one operation. `Held` names who has it; `wait`: seconds to wait for them."""
     with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait) as lease:
         yield Operation(yard, cluster, name, who, run_id, lease, report)
