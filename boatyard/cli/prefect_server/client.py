@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +10,9 @@ from pathlib import Path
 from boatyard.cli.prefect_server.place import Place, client_env, replace_private
 from boatyard.cli.prefect_server.server import healthy
 from boatyard.settings import Settings
+
+COMMAND_TAG = "command-"
+"""Begins the tag of runs whose flow a command calls in its own process: command-PID-START."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ def variables(running: Running, place: Place) -> dict[str, str]:
 
 
 @contextmanager
-def connected(variables: dict[str, str]) -> Iterator[None]:
-    """Let flows and clients in this process use these settings, also in threads and tasks started inside."""
+def connected(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Let flows and clients in this process use these settings, also in threads started inside; None unsets one."""
     import prefect.settings
     from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.settings import temporary_settings

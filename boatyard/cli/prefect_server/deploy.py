@@ -1,6 +1,8 @@
 """Bring a server to what prefect.yaml and the automations say. Idempotent; what they no longer name is removed."""
 
 import asyncio
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from boatyard.errors import Permanent
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.flows import Flow
 
 _OURS = "boatyard"  # tag of every deployment made here
 
@@ -31,7 +34,9 @@ class Prepared:
     automations: tuple[Automation, ...]
 
 
-def prepare(deployments: Sequence[Deployment] | None = None, automations: Sequence[Automation] | None = None) -> Prepared:
+def prepare(
+    deployments: Sequence[Deployment] | None = None, automations: Sequence[Automation] | None = None
+) -> Prepared:
     """Read prefect.yaml and the automations (or take those given) and import every flow for its parameters' schema.
 
     Raises `InvalidSpec` for a wrong file, `Permanent` for a flow that cannot be loaded.
@@ -41,23 +46,26 @@ def prepare(deployments: Sequence[Deployment] | None = None, automations: Sequen
     return Prepared(tuple(_body(one) for one in wanted), tuple(reactions))
 
 
-def deploy(prepared: Prepared) -> dict[str, UUID]:
+def deploy(prepared: Prepared, *, limit: int | None = None) -> dict[str, UUID]:
     """Make work pool, deployments and automations in the server of the current settings; ids by deployment name.
 
+    limit: the most flow runs of the pool side by side.
     A scheduled run that was due and never started is dropped with the old schedule, so that an outage is not caught up
     minute by minute; a deployment tagged `catch-up` then gets one run at once.
     """
-    return asyncio.run(_deploy(prepared))
+    return asyncio.run(_deploy(prepared, limit))
 
 
-async def _deploy(prepared: Prepared) -> dict[str, UUID]:
+async def _deploy(prepared: Prepared, limit: int | None) -> dict[str, UUID]:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
-        await _work_pool(client)
+        await _work_pool(client, limit)
         flows = {flow: await client.create_flow_from_name(flow) for flow in {flow for flow, _ in prepared.bodies}}
         missed = await _missed(client)
-        ids = {body["name"]: await client.create_deployment(flow_id=flows[flow], **body) for flow, body in prepared.bodies}
+        ids = {
+            body["name"]: await client.create_deployment(flow_id=flows[flow], **body) for flow, body in prepared.bodies
+        }
         for _, body in prepared.bodies:
             if "catch-up" in body["tags"] and ids[body["name"]] in missed:
                 await client.create_flow_run_from_deployment(ids[body["name"]], tags=["catch-up"])
@@ -72,10 +80,12 @@ async def _missed(client: "PrefectClient") -> set[UUID | None]:
     from prefect.types._datetime import now
 
     late = filters.FlowRunFilter(
-        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=["SCHEDULED"])),  # type: ignore[list-item]
+        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=["SCHEDULED"])),
         next_scheduled_start_time=filters.FlowRunFilterNextScheduledStartTime(before_=now("UTC")),
     )
-    return {run.deployment_id for run in await client.read_flow_runs(flow_run_filter=late, limit=200) if run.auto_scheduled}
+    return {
+        run.deployment_id for run in await client.read_flow_runs(flow_run_filter=late, limit=200) if run.auto_scheduled
+    }
 
 
 def _body(one: Deployment) -> tuple[str, dict[str, Any]]:
@@ -85,7 +95,7 @@ def _body(one: Deployment) -> tuple[str, dict[str, Any]]:
     from prefect.utilities.callables import parameter_schema
 
     try:
-        flow = load_flow_from_entrypoint(one.entrypoint)
+        flow: Flow[Any, Any] = load_flow_from_entrypoint(one.entrypoint)
     except (ImportError, AttributeError, ValueError) as error:
         raise Permanent(f"The flow {one.entrypoint} of deployment {one.name!r} cannot be loaded: {error}.") from error
     body: dict[str, Any] = {
@@ -117,20 +127,24 @@ def _schedule(entry: dict[str, Any]) -> Any:
     return DeploymentScheduleCreate(schedule=construct_schedule(**rest), **extra)
 
 
-async def _work_pool(client: "PrefectClient") -> None:
+async def _work_pool(client: "PrefectClient", limit: int | None) -> None:
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.process import ProcessWorker
 
     template = ProcessWorker.get_default_base_job_template()
     # Named, so that the worker starts the flow at once; left to itself it first runs a process that looks for sources.
-    template["variables"]["properties"]["command"]["default"] = "python -m prefect.engine"
+    template["variables"]["properties"]["command"]["default"] = shlex.join(
+        [sys.executable, "-m", "boatyard.cli.prefect_server.flow_process"]
+    )
     try:
         await client.read_work_pool(POOL)
     except ObjectNotFound:
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+        await client.create_work_pool(
+            WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=limit)
+        )
     else:
-        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template, concurrency_limit=limit))
 
 
 async def _remove_others(client: "PrefectClient", keep: set[UUID]) -> None:
@@ -165,7 +179,7 @@ def _differs(known: Any, wanted: Any) -> bool:
     drop = {"id", "created", "updated", "owner_resource"}
     before = known.model_dump(mode="json", exclude=drop)
     after = wanted.model_dump(mode="json", exclude=drop)
-    return _without_ids(before) != _without_ids(after)
+    return bool(_without_ids(before) != _without_ids(after))
 
 
 def _without_ids(value: Any) -> Any:
@@ -181,7 +195,9 @@ def _resolved(document: dict[str, Any], ids: dict[str, UUID]) -> dict[str, Any]:
         action = dict(action)
         if (name := action.pop("deployment", None)) is not None:
             if name not in ids:
-                raise Permanent(f"The automation {document['name']!r} runs the deployment {name!r}, which is not there.")
+                raise Permanent(
+                    f"The automation {document['name']!r} runs the deployment {name!r}, which is not there."
+                )
             action |= {"deployment_id": str(ids[name]), "source": "selected"}
         actions.append(action)
     return {**document, "actions": actions}

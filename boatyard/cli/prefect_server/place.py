@@ -11,8 +11,8 @@ from boatyard.settings import Settings
 HOST = "127.0.0.1"
 POOL = "boatyard"
 
-# The task-run recorder writes one row a transaction by default: on SQLite twenty small flows then take half a minute and
-# answer 503 meanwhile. Leases in memory are lost by a restarted server, and the slot stays taken for ever.
+# The task-run recorder writes one row a transaction by default: on SQLite twenty small flows then take half a minute
+# and answer 503 meanwhile. Leases in memory are lost by a restarted server, and the slot stays taken for ever.
 _TUNING = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
@@ -122,7 +122,6 @@ def client_env(place: Place, *, api: str, auth: str | None, storage: Path) -> di
         "PREFECT_LOCAL_STORAGE_PATH": str(storage),
         "PREFECT_API_URL": api,
         "PREFECT_CLIENT_MAX_RETRIES": "10",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     } | ({"PREFECT_API_AUTH_STRING": auth} if auth else {"PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true"})
 
 

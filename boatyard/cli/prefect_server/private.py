@@ -1,7 +1,7 @@
 """A Prefect server for one command: the running one of `boatyard up`, else a private one that ends with the command.
 
-A new database costs a quarter of a minute of migrations, so a migrated one is kept in the cache, by Prefect version, and
-copied. The private server removes its own folder when it ends; one that was killed is swept by the next command.
+A new database costs a quarter of a minute of migrations, so a migrated one is kept in the cache, by Prefect version,
+and copied. The private server removes its own folder when it ends; one that was killed is swept by the next command.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,10 @@ _QUIET = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.memory",
 }
 _PREFIX = "private-"
+
+
+# The heartbeat's thread holds up the end of every flow, and of each flow inside it, for up to a second.
+NO_HEARTBEAT: dict[str, str | None] = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": None}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def server_for_command(
     settings = settings or Settings.load()
     place = Place.of(settings).make()
     if running := client.find(settings):
-        with client.connected(client.variables(running, place)):
+        with client.connected(client.variables(running, place) | NO_HEARTBEAT), named():
             try:
                 yield ForCommand(running.api, running.url, private=False)
             finally:
@@ -62,7 +66,10 @@ def server_for_command(
         return
     if report:
         report("Starting a private Prefect server for this command.")
-    with private_server(place, template(settings, report)) as (own, variables), client.connected(variables):
+    with (
+        private_server(place, template(settings, report)) as (own, variables),
+        client.connected(variables | NO_HEARTBEAT),
+    ):
         try:
             yield ForCommand(own.api, own.url, private=True)
         finally:
@@ -97,6 +104,13 @@ def private_server(
         yield own, client_env(scratch, api=own.api, auth=None, storage=storage) | {"PREFECT_CLIENT_MAX_RETRIES": "3"}
 
 
+def named() -> AbstractContextManager[object]:
+    """Tag this process's runs with its number and start, by which `reconcile` finds out that it was killed."""
+    from prefect import tags
+
+    return tags(f"{client.COMMAND_TAG}{os.getpid()}-{client.started_at(os.getpid())}")
+
+
 def drain() -> None:
     """Hand over every log line and event of this process to the server before it goes; else its stop hangs on them."""
     if "prefect" not in sys.modules:
@@ -111,7 +125,7 @@ def drain() -> None:
 
 
 def template(settings: Settings, report: Callable[[str], None] | None = None) -> Path:
-    """A migrated, empty database of this Prefect version in the cache; made at the first call, once for all processes."""
+    """A migrated, empty database of this Prefect version, in the cache; made at the first call, once for all."""
     folder = settings.cache / "prefect" / importlib.metadata.version("prefect")
     made = folder / "template.db"
     if made.exists():
@@ -136,9 +150,20 @@ def _migrate(scratch: Place, made: Path) -> None:
     }
     server.begin(env | quiet, scratch.log("server")).wait().stop()
     part = scratch.folder / "template.db"
-    with contextlib.closing(sqlite3.connect(scratch.database)) as source, contextlib.closing(sqlite3.connect(part)) as to:
+    with (
+        contextlib.closing(sqlite3.connect(scratch.database)) as source,
+        contextlib.closing(sqlite3.connect(part)) as to,
+    ):
         source.backup(to)
     part.replace(made)
+
+
+def first_database(settings: Settings, place: Place, report: Callable[[str], None] | None = None) -> None:
+    """Give a new home a migrated database instead of half a minute of migrations; an existing one is left alone."""
+    if not place.database.exists():
+        fresh = place.database.with_suffix(".new")
+        shutil.copyfile(template(settings, report), fresh)
+        fresh.replace(place.database)
 
 
 def sweep(folder: Path) -> None:

@@ -68,7 +68,9 @@ class Starting:
         said = self.process.log.read_text(errors="replace").strip().splitlines()[-3:]
         if code == PORT_TAKEN:
             return Permanent(f"The address {said[-1] if said else ''} is taken.", hint="Give another one with --port.")
-        return Permanent(f"The Prefect server ended with {code} while starting; see {self.process.log}: {' '.join(said)}")
+        return Permanent(
+            f"The Prefect server ended with {code} while starting; see {self.process.log}: {' '.join(said)}"
+        )
 
     def _close(self) -> None:
         os.close(self._pipe)
@@ -108,7 +110,7 @@ def healthy(api: str, auth: str | None, timeout: float = 2.0) -> bool:
 
 
 def ask(api: str, method: str, path: str, auth: str | None, *, body: object = None, timeout: float = 10.0) -> object:
-    """One request without importing Prefect; the decoded JSON. `Temporary` when unreachable or busy, else `Permanent`."""
+    """One request without Prefect; the decoded JSON. Raises `Temporary` when unreachable or busy, else `Permanent`."""
     import urllib3
 
     headers = urllib3.make_headers(basic_auth=auth) if auth else None

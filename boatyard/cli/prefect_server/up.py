@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from boatyard import run
-from boatyard.cli.prefect_server import client, server
+from boatyard.cli.prefect_server import client, private, server
 from boatyard.cli.prefect_server.place import Place, auth_string, server_env
-from boatyard.errors import BoatyardError, DeadlineExceeded, Temporary
+from boatyard.errors import BoatyardError, Temporary
 from boatyard.settings import Settings
 
 Report = Callable[[str], None]
+_LOOK_EVERY = 60.0  # seconds between looks for runs of killed commands, which nobody else watches
+_AGAIN_AFTER = 5.0  # seconds until a worker is tried again that could not start because the server was busy
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Options:
 
 @dataclass
 class Backoff:
-    """Seconds to wait before a child is started again: at once, then 1, 2, 4 … 30, from anew after `calm` seconds of life."""
+    """Seconds until a child is started again: at once, then 1, 2, 4 … 30; from anew after `calm` seconds of life."""
 
     calm: float = 120.0
     failures: int = 0
@@ -55,10 +57,12 @@ def up(settings: Settings, options: Options, report: Report) -> int:
     with _only_one(place) as mine:
         if not mine:
             running = client.read(place)
-            where = f"at {running.url} (process {running.pid})" if running else "in another process that is just starting"
+            where = (
+                f"at {running.url} (process {running.pid})" if running else "in another process that is just starting"
+            )
             report(f"Boatyard is already up {where}.")
             return 0
-        return _Supervisor(place, options, report).run()
+        return _Supervisor(settings, place, options, report).run()
 
 
 @contextmanager
@@ -76,8 +80,8 @@ def _only_one(place: Place) -> Iterator[bool]:
 class _Supervisor:
     """Owns the two children; every method runs in the main thread."""
 
-    def __init__(self, place: Place, options: Options, report: Report) -> None:
-        self._place, self._options, self._report = place, options, report
+    def __init__(self, settings: Settings, place: Place, options: Options, report: Report) -> None:
+        self._settings, self._place, self._options, self._report = settings, place, options, report
         self._port = options.port
         self._auth = auth_string(place) if options.auth else None
         self._server: server.Server | None = None
@@ -111,7 +115,7 @@ class _Supervisor:
         running = client.write(self._place, self._server.url, auth=self._auth is not None)
         self._variables = client.variables(running, self._place)
         with client.connected(self._variables):
-            ids = deploy(prepared)
+            ids = deploy(prepared, limit=self._options.limit)
         self._report(f"{len(ids)} deployments in place.")
         self._start_worker()
         self._report(f"Boatyard is up after {time.monotonic() - began:.1f} s: {self._server.url}")
@@ -119,8 +123,9 @@ class _Supervisor:
             self._report(f"The UI asks for a password: it is the line in {self._place.auth}")
 
     def _begin_server(self) -> server.Starting:
-        database = os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL")
-        database = database or f"sqlite+aiosqlite:///{self._place.database}"
+        if not (database := os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL")):
+            private.first_database(self._settings, self._place, self._report)
+            database = f"sqlite+aiosqlite:///{self._place.database}"
         storage = self._place.folder / "storage"
         env = server_env(self._place, database=database, port=self._port, auth=self._auth, storage=storage)
         return server.begin(env, self._place.log("server"))
@@ -132,7 +137,7 @@ class _Supervisor:
         with client.connected(self._variables):
             for name in reconcile():
                 self._report(f"Run {name!r} lost its process; it is marked as crashed.")
-        self._worker = start_worker(self._variables, self._place.log("worker"), limit=self._options.limit)
+        self._worker = start_worker(self._variables, self._place.log("worker"))
         self._worker_backoff.began = time.monotonic()
 
     def _watch(self) -> None:
@@ -140,28 +145,44 @@ class _Supervisor:
         while True:
             assert self._server is not None  # noqa: S101 - _bring_up
             children = [self._server.process] + ([self._worker] if self._worker else [])
-            if wait_for_end(children):
+            if wait_for_end(children, _LOOK_EVERY if self._worker else _AGAIN_AFTER):
                 self._mend()
+            elif self._worker is None:
+                self._start_again()
+            else:
+                self._look_for_killed_commands()
+
+    def _look_for_killed_commands(self) -> None:
+        from boatyard.cli.prefect_server.reconcile import reconcile_commands
+
+        with contextlib.suppress(Temporary), client.connected(self._variables):  # a busy server: the next look finds it
+            for name in reconcile_commands():
+                self._report(f"Run {name!r} lost the command that ran it; it is marked as crashed.")
 
     def _mend(self) -> None:
-        now = time.monotonic()
         if self._server and (code := self._server.process.poll()) is not None:
-            self._pause("Prefect server", code, self._server_backoff.next(now), self._place.log("server"))
-            self._server.process.kill()
-            self._server = self._begin_server().wait()
-            self._server_backoff.began = time.monotonic()
-            self._report("The Prefect server is back.")
-        if self._worker and (code := self._worker.poll()) is not None:
-            self._pause("worker", code, self._worker_backoff.next(now), self._place.log("worker"))
+            self._mend_server(self._server, code)
+        elif self._worker and (code := self._worker.poll()) is not None:
+            self._pause("worker", code, self._worker_backoff.next(time.monotonic()), self._place.log("worker"))
             release(self._worker)
             self._worker = None
-        if self._worker is None:
             self._start_again()
+
+    def _mend_server(self, old: server.Server, code: int) -> None:
+        self._pause("Prefect server", code, self._server_backoff.next(time.monotonic()), self._place.log("server"))
+        old.process.kill()
+        try:
+            self._server = self._begin_server().wait()
+        except BoatyardError as error:
+            self._report(str(error))  # the old one is still the dead child that the next round mends
+        else:
+            self._server_backoff.began = time.monotonic()
+            self._report("The Prefect server is back.")
 
     def _start_again(self) -> None:
         try:
             self._start_worker()
-        except (BoatyardError, OSError) as error:
+        except Temporary as error:
             self._report(f"The worker cannot start yet: {error}")
         else:
             self._report("The worker is back.")
@@ -221,6 +242,3 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["Backoff", "DeadlineExceeded", "Options", "Temporary", "up", "wait_for_end"]

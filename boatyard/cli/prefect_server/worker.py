@@ -9,11 +9,13 @@ from boatyard import run
 from boatyard.cli.prefect_server.place import POOL, worker_env
 
 
-def start_worker(client: Mapping[str, str], log: Path, *, limit: int) -> run.Process:
-    """Start the worker child; `client` is place.client_env, `limit` the most flow runs side by side.
+def start_worker(client: Mapping[str, str], log: Path) -> run.Process:
+    """Start the worker child; `client` is place.client_env. On SIGTERM it drains: no new runs, those in progress end.
 
-    On SIGTERM it takes no more runs and ends when those in progress have ended.
+    How many runs go side by side is the work pool's limit: with a limit of its own the worker dies of a run that is put
+    back on the queue before the worker has let go of its last process.
     """
     argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-    argv += ["--name", f"{POOL}@{socket.gethostname()}", "--limit", str(limit), "--install-policy", "never"]
-    return run.start([*argv, "--no-create-pool-if-not-found"], log=log, env=worker_env(client))
+    argv += ["--name", f"{POOL}@{socket.gethostname()}", "--install-policy", "never"]
+    env = worker_env(client) | {"BOATYARD_PREFECT_RUN_LOG": str(log.with_name("runs.log"))}
+    return run.start([*argv, "--no-create-pool-if-not-found"], log=log, env=env)

@@ -1,0 +1,179 @@
+"""`boatyard up` from outside: what it starts, what it survives, how it ends."""
+
+import os
+import signal
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from boatyard import run
+from boatyard.cli.prefect_server import client
+from tests.server.conftest import TOY, Yard, until
+
+pytestmark = pytest.mark.server
+
+
+def test_state_and_password_are_private_and_the_api_asks_for_it(yard: Yard):
+    for path in (yard.place.state, yard.place.auth):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert client.find(_settings(yard)) == yard.running
+    with pytest.raises(Exception, match="401"):
+        client_without_password(yard)
+
+
+def client_without_password(yard: Yard) -> None:
+    from boatyard.cli.prefect_server import server
+
+    server.ask(yard.running.api, "POST", "/flow_runs/filter", None, body={})
+
+
+def _settings(yard: Yard):
+    from boatyard.settings import Settings
+
+    return Settings(yard.home, Settings.load().cache, "")
+
+
+def test_password_is_in_no_process_list(yard: Yard):
+    password = yard.place.auth.read_text().strip().encode()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert password not in path.read_bytes()
+        except OSError:
+            continue
+
+
+def test_second_up_names_the_first(yard: Yard):
+    import sys
+
+    second = run.run([sys.executable, TOY / "up_toy.py", "0"], timeout=60, env=yard.env)
+    assert yard.running.url in second.stdout
+    assert str(yard.running.pid) in second.stdout
+
+
+def test_form_schema_comes_from_the_flow(yard: Yard):
+    schema = yard.deployment("open-cluster")["parameter_openapi_schema"]
+    assert schema["properties"]["number"]["type"] == "integer"
+    assert schema["required"] == ["repository", "number"]
+
+
+@pytest.mark.parametrize("event", ["opened", "reopened", "synchronize"])
+def test_opening_events_run_the_open_flow_with_typed_parameters(yard: Yard, event: str):
+    number = 100 + len(event)
+    occurred = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+    yard.emit(f"pull_request.{event}", number, occurred)
+    expected = repr(("example/shop", number, occurred.isoformat(), "pull-request"))
+    assert yard.lines(f"open-{number}") == [expected]
+
+
+def test_closing_event_runs_the_close_flow(yard: Yard):
+    occurred = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
+    yard.emit("pull_request.closed", 200, occurred)
+    assert yard.lines("close-200") == [repr(("example/shop", 200, occurred.isoformat()))]
+
+
+def test_killed_flow_goes_on(yard: Yard):
+    run_id = yard.begin("gate", name="flow")
+    os.kill(int(yard.lines("gate-flow")[0]), signal.SIGKILL)
+    yard.lines("gate-flow", 2)
+    yard.let_go("flow")
+    done = yard.in_state(run_id, "COMPLETED", "FAILED")
+    assert (done["state_type"], done["run_count"]) == ("COMPLETED", 2)
+
+
+def test_killed_worker_and_its_flow_come_back(yard: Yard):
+    run_id = yard.begin("gate", name="worker")
+    flow_process = int(yard.lines("gate-worker")[0])
+    worker = _parent(flow_process)
+    os.kill(worker, signal.SIGKILL)
+    os.kill(flow_process, signal.SIGKILL)
+    yard.lines("gate-worker", 2)
+    yard.let_go("worker")
+    assert yard.in_state(run_id, "COMPLETED", "FAILED")["state_type"] == "COMPLETED"
+    assert "The worker is back." in yard.said
+
+
+def test_flow_outlives_its_killed_worker(yard: Yard):
+    run_id = yard.begin("gate", name="orphan")
+    flow_process = int(yard.lines("gate-orphan")[0])
+    backs = yard.said.count("The worker is back.")
+    os.kill(_parent(flow_process), signal.SIGKILL)
+    until(lambda: yard.said.count("The worker is back.") > backs, "a new worker")
+    yard.let_go("orphan")
+    assert yard.lines("gate-orphan", 2) == [str(flow_process), "done"]
+    ended = yard.in_state(run_id, "COMPLETED", "CRASHED", "FAILED")
+    assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
+
+
+def test_flow_survives_a_killed_server(yard: Yard):
+    run_id = yard.begin("gate", name="server")
+    yard.lines("gate-server")
+    url = yard.running.url
+    os.kill(_server_of(yard), signal.SIGKILL)
+    yard.let_go("server")
+    until(lambda: "The Prefect server is back." in yard.said, "the server")
+    assert yard.running.url == url
+    assert yard.in_state(run_id, "COMPLETED", "CRASHED", "FAILED")["state_type"] == "COMPLETED"
+
+
+def test_approval_by_api_ends_and_resumes_the_process(yard: Yard):
+    run_id = yard.begin("approve", name="deployed")
+    waiting = yard.in_state(run_id, "PAUSED")
+    assert waiting["state"]["state_details"]["pause_reschedule"] is True
+    until(lambda: yard.flow_run(run_id)["state"]["state_details"]["run_input_keyset"], "the form")
+    answer = yard.ask("POST", f"/flow_runs/{run_id}/resume", {"run_input": {"approve": True, "note": "fine"}})
+    assert answer["status"] == "ACCEPT"
+    assert yard.lines("approve-deployed", 3)[2] == "yes: fine"
+    assert yard.in_state(run_id, "COMPLETED", "FAILED")["state_type"] == "COMPLETED"
+
+
+def test_stop_drains_running_flows_and_the_next_up_is_clean(yard: Yard):
+    run_id = yard.begin("gate", name="drain")
+    flow_process = int(yard.lines("gate-drain")[0])
+    assert yard.process is not None
+    os.kill(yard.process.pid, signal.SIGTERM)
+    until(lambda: "Stopping" in yard.said, "the drain")
+    yard.let_go("drain")
+    assert yard.process.wait(60) == 0
+    yard.process.kill()
+    assert yard.lines("gate-drain", 2) == [str(flow_process), "done"]
+    assert not yard.place.state.exists()
+    yard.start()
+    assert yard.flow_run(run_id)["state_type"] == "COMPLETED"
+
+
+def test_killed_supervisor_leaves_nothing_and_the_next_up_takes_over(yard: Yard):
+    run_id = yard.begin("gate", name="supervisor")
+    flow_process = int(yard.lines("gate-supervisor")[0])
+    worker, own_server = _parent(flow_process), _server_of(yard)
+    assert yard.process is not None
+    os.kill(yard.process.pid, signal.SIGKILL)
+    os.kill(flow_process, signal.SIGKILL)
+    until(lambda: client.started_at(own_server) in (None, "") or _zombie(own_server), "the server's end")
+    until(lambda: client.started_at(worker) in (None, "") or _zombie(worker), "the worker's end")
+    yard.process.kill()
+    assert client.read(yard.place) is None
+    yard.start()
+    yard.let_go("supervisor")
+    assert yard.in_state(run_id, "COMPLETED", "FAILED")["state_type"] == "COMPLETED"
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def _server_of(yard: Yard) -> int:
+    assert yard.process is not None
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            mine = b"prefect_server.child" in path.read_bytes() and _parent(int(path.parent.name)) == yard.process.pid
+        except OSError:
+            continue
+        if mine:
+            return int(path.parent.name)
+    raise AssertionError("no server child")

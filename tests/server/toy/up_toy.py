@@ -1,0 +1,26 @@
+"""`boatyard up` with the toy flows: argv[1] is the port, argv[2] may be --no-auth."""
+
+import sys
+
+from boatyard.cli.prefect_server.catalogue import Deployment
+from boatyard.cli.prefect_server.deploy import Prepared, prepare
+from boatyard.cli.prefect_server.up import Options, up
+from boatyard.settings import Settings
+
+NAMES = ["open_cluster", "close_cluster", "gate", "approve"]
+
+
+def _prepared() -> Prepared:
+    toys = [Deployment(name.replace("_", "-"), f"boatyard_toy.{name}", tags=("goes-on",)) for name in NAMES]
+    every_minute = ({"cron": "* * * * *", "slug": "every-minute", "active": False},)
+    toys.append(
+        Deployment(
+            "sweep", "boatyard_toy.gate", schedules=every_minute, concurrency_limit=1, collision_strategy="CANCEL_NEW"
+        )
+    )
+    return prepare(toys)
+
+
+if __name__ == "__main__":
+    options = Options(port=int(sys.argv[1]), auth="--no-auth" not in sys.argv, drain=20, prepared=_prepared)
+    sys.exit(up(Settings.load(), options, lambda line: sys.stdout.write(line + "\n") and sys.stdout.flush()))
