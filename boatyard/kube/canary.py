@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from boatyard.clock import Clock, Deadline
-from boatyard.errors import BoatyardError, Temporary
+from boatyard.errors import BoatyardError, Fenced, Temporary
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client
 from boatyard.kube.health import Check, State, takes_pods
 from boatyard.kube.objects import SYSTEM_NAMESPACE
@@ -29,8 +29,8 @@ _NAME = "canary"
 
 
 def fly(client: Client, *, deadline: Deadline, clock: Clock, fence: Callable[[], None] = lambda: None) -> Check:
-    """Send one canary and see it gone. Never raises for what the cluster does; leaves nothing behind, and takes away
-    what killed runs have left.
+    """Send one canary and see it gone. Leaves nothing behind, and takes away what killed runs have left. Never raises
+    for what the cluster does, only what `fence` raises.
 
     OK: it ran. WARN: it was placed but did not start (its image cannot be had, for example). FAIL: it was not placed.
     """
@@ -45,6 +45,8 @@ def fly(client: Client, *, deadline: Deadline, clock: Clock, fence: Callable[[],
             return _watch(client, pod, deadline)
         finally:
             _remove(client, pod, deadline)
+    except Fenced:
+        raise
     except BoatyardError as error:
         return Check(_NAME, State.FAIL, f"could not be sent: {error}")
 

@@ -82,7 +82,7 @@ def validate(
 
     interval: seconds between rounds that pass. patience: seconds after which failures are taken as final if they stay
     the same and nothing else is still on its way (`waiting` always has until the deadline). fence: called before the
-    canary, the only thing that is written.
+    canary, the only thing that is written; what it raises is raised.
     """
     return _Validation(client, cluster, deadline, clock, report).run(
         lambda: judge(
