@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 _OURS = re.compile(r"(\x1b\[[0-9;]{0,8}m)")
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the user's wish
+class Stopped(Exception):
     """Ctrl-C or SIGTERM; what ran was ended in order."""
 
     def __init__(self, code: int = INTERRUPTED) -> None:

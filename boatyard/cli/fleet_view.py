@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from boatyard.cli.output import Cell, Out, ago, moment
+from boatyard.cli.output import TIED, Cell, Out, ago, moment
 from boatyard.clock import SystemClock
 from boatyard.errors import BoatyardError
 from boatyard.settings import Settings
@@ -61,7 +61,7 @@ def _row(record: ClusterRecord, lease: Lease | None, conditions: list[Condition]
     phase = _phase(record)
     wrong = [c for c in conditions if not fine(c, phase)]
     attention += [f"{c.type} is {c.status} since {ago(c.transition_at, now)}" for c in wrong]
-    pools = ", ".join(f"{name} {ready}/{wanted}" for name, ready, wanted, _ in pool_sizes(record)) or "-"
+    pools = ", ".join(f"{name}{TIED}{ready}/{wanted}" for name, ready, wanted, _ in pool_sizes(record)) or "-"
     return (
         record.name,
         str(record.desired.get("provider", {}).get("kind", "?")),

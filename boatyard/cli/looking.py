@@ -1,6 +1,6 @@
 """What read-only verbs look with: the quick store, drivers without a lease, clusters by file, folder or name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -45,9 +45,9 @@ def clusters(target: str, store: Reader) -> "list[Cluster]":
         record = _named(target, store)
         if record is not None:
             return [record]
-        if "\0" in target or not path.exists():
+        if not _there(path.exists):
             raise unknown(target, store)
-    if path.is_dir():
+    if _there(path.is_dir):
         from boatyard.spec.fleet import load_fleet
 
         fleet = load_fleet(path)
@@ -59,9 +59,17 @@ def clusters(target: str, store: Reader) -> "list[Cluster]":
     return [load_cluster(path)]
 
 
+def _there(asked: Callable[[], bool]) -> bool:
+    """What a path's question answers; no for words that cannot be a path (too long, with a zero byte)."""
+    try:
+        return asked()
+    except (OSError, ValueError):
+        return False
+
+
 def cluster(target: str, store: Reader) -> "Cluster":
     """The one cluster of a file, or of that name."""
-    if is_path(target) and Path(target).is_dir():
+    if is_path(target) and _there(Path(target).expanduser().is_dir):
         raise NotFound(f"{shown(target)} is a folder; name one cluster or its file.")
     return clusters(target, store)[0]
 

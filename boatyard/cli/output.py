@@ -17,6 +17,9 @@ from boatyard.cli.failure import clean
 Cell = str | tuple[str, str]
 """Text, or text with its colour."""
 
+TIED = "\N{NO-BREAK SPACE}"
+"""Keeps two words of a cell on one line; printed as a space."""
+
 GAP = 2
 LEAST = 7
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -135,7 +138,7 @@ def _wrap(text: str, width: int) -> list[str]:
     lines = []
     for line in text.splitlines() or [""]:
         lines += textwrap.wrap(line, width, break_on_hyphens=wide(line) > width) if wide(line) > width else [line]
-    return lines or [""]
+    return [line.replace(TIED, " ") for line in lines] or [""]
 
 
 def ago(then: datetime, now: datetime) -> str:
