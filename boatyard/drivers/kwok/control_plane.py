@@ -243,7 +243,7 @@ class ControlPlane:
 
     def _kwokctl(self, *arguments: str, config: Path | None = None, check: bool = True) -> None:
         env = {
-            "PATH": "/usr/bin:/bin",
+            "PATH": str(self.layout.workdir / "no-programs"),  # it prefers any kubectl it finds to the configured one
             "HOME": str(self.layout.workdir),  # keeps it off the user's ~/.kwok and ~/.kube
             "KWOK_WORKDIR": str(self.layout.workdir),
         }

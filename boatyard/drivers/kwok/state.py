@@ -109,7 +109,7 @@ def load(layout: Layout) -> Record | None:
         return _parse(json.loads(layout.record.read_bytes()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Permanent(
             f"{layout.record} is damaged ({error}).", hint="Delete the cluster, or mend the file by hand."
         ) from None
@@ -167,7 +167,9 @@ def locked(workdir: Path) -> Iterator[None]:
         yield
 
 
-def _parse(document: dict[str, Any]) -> Record:
+def _parse(document: Any) -> Record:
+    if not isinstance(document, dict):
+        raise TypeError("not an object")
     pools = {
         name: PoolRecord(
             size=pool["size"],
