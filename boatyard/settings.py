@@ -8,13 +8,13 @@ from pathlib import Path
 def _folder(variable: str, xdg: str, fallback: str) -> Path:
     if own := os.environ.get(variable):
         return Path(own).expanduser().absolute()
-    base = os.environ.get(xdg) or os.path.join(os.path.expanduser("~"), fallback)
-    return Path(base).absolute() / "boatyard"
+    base = Path(os.environ[xdg]) if os.environ.get(xdg) else Path.home() / fallback
+    return base.absolute() / "boatyard"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """home: state that must survive (store, clusters, server). cache: what can be made again (tools). store_url: SQLAlchemy URL."""
+    """home: what must survive (store, clusters, server). cache: what can be made again. store_url: for SQLAlchemy."""
 
     home: Path
     cache: Path

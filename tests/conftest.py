@@ -1,4 +1,4 @@
-"""What every test shares: nothing of the machine's own Boatyard is touched, and CI does not skip what it is there for."""
+"""What every test shares: the machine's own Boatyard is left alone, and CI skips nothing it is there for."""
 
 import os
 from collections.abc import Generator

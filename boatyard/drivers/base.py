@@ -114,7 +114,7 @@ class Driver(Protocol):
         ...
 
     def delete(self) -> None:
-        """Remove every part, the pools' nodes too. A no-op when nothing is there. Never checks protection: that is the plan's."""
+        """Remove every part, the pools' nodes too; a no-op when nothing is there. Protection is the plan's to check."""
         ...
 
     def residue(self) -> list[Residue]:
@@ -127,7 +127,7 @@ class Scalable(Protocol):
     """Node pools come, go and change size."""
 
     def create_pool(self, pool: Pool, version: str) -> None:
-        """`pool.min` Ready nodes at kubelet `version`, labelled `boatyard.dev/pool`. Completes a pool that is half there."""
+        """`pool.min` Ready nodes at kubelet `version`, labelled `boatyard.dev/pool`; completes a half-made pool."""
         ...
 
     def scale_pool(self, name: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Drivers, found by entry point. Each package has the modules `spec` (class `Provider`) and `driver` (class `Driver`)."""
+"""Drivers, found by entry point: packages with the modules `spec` (class `Provider`) and `driver` (class `Driver`)."""
 
 import importlib
 from typing import cast

@@ -63,7 +63,7 @@ def compute(
 ) -> Plan:
     """The plan from `observed` to `cluster`.
 
-    apps: app name → digest of its source now. expected: verb → usual time, of one node where the verb works node by node.
+    apps: app name → digest of its source now. expected: verb → usual time, of one node where it works so.
     Raises `Unsafe` when the spec pins a version below the observed one.
     """
     draft = _Draft(cluster, expected or {})
@@ -123,7 +123,7 @@ def versions_between(observed: str, to: str) -> list[str]:
 
 
 def _upgrade_control_plane(draft: _Draft, observed: Observed, to: str, after: tuple[str, ...]) -> tuple[str, ...]:
-    """One step a minor. Kubelets may be three minors behind, so pools follow once, unless they would fall too far back."""
+    """One step a minor. Kubelets may be three minors behind: pools follow once, unless they would fall too far back."""
     if observed.version is None:
         return after
     current = observed.version

@@ -117,7 +117,7 @@ class Plan(Model):
         return self
 
     def only(self, *verbs: Verb) -> "Plan":
-        """The same plan without steps of other verbs; whoever waited for a dropped step waits for what that one waited for."""
+        """The same plan without other verbs; who waited for a dropped step waits for what that one waited for."""
         waits: dict[str, tuple[str, ...]] = {}
         kept: list[Step] = []
         for step in self.steps:

@@ -131,7 +131,7 @@ def node_of(value: Any, mark: Mark) -> Node:
     return node
 
 
-class Malformed(Exception):  # noqa: N818 - never leaves this package
+class Malformed(Exception):
     """The text is not YAML that can be read on; carries the one problem."""
 
     def __init__(self, mark: Mark, message: str) -> None:

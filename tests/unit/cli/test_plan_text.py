@@ -1,4 +1,4 @@
-"""How plans look, word for word. BOATYARD_UPDATE_GOLDEN=1 writes the files anew; read the difference then."""
+"""The plan as text: what people read before they say yes."""
 
 import os
 from datetime import timedelta
