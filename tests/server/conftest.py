@@ -31,6 +31,18 @@ def until(ask: Callable[[], Any], what: str, seconds: float = 90) -> Any:
     return answer
 
 
+def patient(api: str, method: str, path: str, auth: str | None, body: object = None) -> Any:
+    """One request; a server that is busy or just coming back is asked again, as Prefect's own client does."""
+
+    def once() -> list[object]:
+        try:
+            return [server.ask(api, method, path, auth, body=body)]
+        except Temporary:
+            return []
+
+    return until(once, f"an answer to {path}", 60)[0]
+
+
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
     """A server with a copy of the migrated database; flows called in the test report to it."""
@@ -83,17 +95,8 @@ class Yard:
         return found
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """One request; a server that is busy or just coming back is asked again."""
         running = self.running
-        password = client.password(self.place, running)
-
-        def once() -> list[object]:
-            try:
-                return [server.ask(running.api, method, path, password, body=body)]
-            except Temporary:
-                return []
-
-        return until(once, f"an answer to {path}", 60)[0]
+        return patient(running.api, method, path, client.password(self.place, running), body)
 
     def deployment(self, name: str) -> dict[str, Any]:
         return self.ask("POST", "/deployments/filter", {"deployments": {"name": {"any_": [name]}}})[0]

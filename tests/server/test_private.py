@@ -16,7 +16,7 @@ from boatyard.cli.prefect_server.private import server_for_command
 from boatyard.errors import DeadlineExceeded, Permanent
 from boatyard.settings import Settings
 from tasks.approval import Approved, Refused, answer_approval, request_approval
-from tests.server.conftest import until
+from tests.server.conftest import patient, until
 
 pytestmark = pytest.mark.server
 
@@ -60,7 +60,7 @@ def test_private_server_ends_with_a_killed_command(tmp_path: Path, number: signa
         api = until(lambda: said.exists() and said.read_text(), "the private server")
         assert server.healthy(api, None)
         os.kill(command.pid, number)
-        until(lambda: not server.healthy(api, None, timeout=0.5), "the server's end")
+        until(lambda: not server.healthy(api, None, timeout=5), "the server's end")
         until(lambda: _left(Settings.load()) == [], "an empty folder")
     finally:
         command.kill()
@@ -119,11 +119,11 @@ def test_approval_in_a_command_waits_and_takes_the_answer(
 
     def answer() -> None:
         waiting = {"flow_runs": {"id": {"any_": ids}, "state": {"type": {"any_": ["PAUSED"]}}}}
-        ask = lambda: ids and server.ask(prefect_server.api, "POST", "/flow_runs/filter", None, body=waiting)  # noqa: E731
+        ask = lambda: ids and patient(prefect_server.api, "POST", "/flow_runs/filter", None, waiting)  # noqa: E731
         until(ask, "the question")
         body = {"run_input": {"approve": approve, "note": "go"}}
         path = f"/flow_runs/{ids[0]}/resume"
-        until(lambda: server.ask(prefect_server.api, "POST", path, None, body=body)["status"] == "ACCEPT", "the answer")
+        until(lambda: patient(prefect_server.api, "POST", path, None, body)["status"] == "ACCEPT", "the answer")
 
     helper = threading.Thread(target=answer)
     helper.start()

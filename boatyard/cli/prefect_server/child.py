@@ -7,9 +7,11 @@ that it is ready by writing the port into the pipe BOATYARD_PREFECT_READY; and a
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 PORT_TAKEN = 98
@@ -17,6 +19,9 @@ PORT_TAKEN = 98
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
+    signal.signal(
+        signal.SIGTERM, _leave
+    )  # uvicorn raises it again after its own shutdown: the default would skip the rest
     host, port = os.environ["PREFECT_SERVER_API_HOST"], int(os.environ["PREFECT_SERVER_API_PORT"])
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener, contextlib.ExitStack() as stack:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,6 +36,10 @@ def main() -> int:
         _publish(host, port)
         _serve(listener, port)
     return 0
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _publish(host: str, port: int) -> None:

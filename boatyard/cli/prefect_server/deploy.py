@@ -16,6 +16,7 @@ from boatyard.cli.prefect_server.catalogue import (
     read_automations,
     read_deployments,
 )
+from boatyard.cli.prefect_server.form import description, form_schema
 from boatyard.cli.prefect_server.place import POOL
 from boatyard.errors import Permanent
 
@@ -92,7 +93,6 @@ def _body(one: Deployment) -> tuple[str, dict[str, Any]]:
     """The flow's name, and what the API is told of the deployment."""
     from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
     from prefect.flows import load_flow_from_entrypoint
-    from prefect.utilities.callables import parameter_schema
 
     try:
         flow: Flow[Any, Any] = load_flow_from_entrypoint(one.entrypoint)
@@ -102,11 +102,11 @@ def _body(one: Deployment) -> tuple[str, dict[str, Any]]:
         "name": one.name,
         "entrypoint": one.entrypoint,
         "work_pool_name": POOL,
-        "description": one.description or flow.description,
+        "description": one.description or description(flow),
         "tags": [_OURS, *one.tags],
         "parameters": one.parameters,
         "schedules": [_schedule(schedule) for schedule in one.schedules],
-        "parameter_openapi_schema": parameter_schema(flow).model_dump(exclude_unset=True),
+        "parameter_openapi_schema": form_schema(flow),
         "enforce_parameter_schema": True,
         "pull_steps": [],
         "paused": False,

@@ -101,8 +101,8 @@ def begin(env: Mapping[str, str], log: Path) -> Starting:
     return Starting(process, pipe, fifo)
 
 
-def healthy(api: str, auth: str | None, timeout: float = 2.0) -> bool:
-    """Whether a server answers there that it is ready, and takes our password."""
+def healthy(api: str, auth: str | None, timeout: float = 10.0) -> bool:
+    """Whether a server answers there that it is ready, and takes our password; a refused connection says no at once."""
     try:
         return ask(api, "GET", "/ready", auth, timeout=timeout) is not None
     except (Temporary, Permanent):
