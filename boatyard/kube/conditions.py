@@ -17,11 +17,10 @@ from cryptography import x509
 
 from boatyard.errors import BoatyardError
 from boatyard.kube.client import Client
-from boatyard.kube.health import Check, PoolOf, State, judge, pool_by_label, served_version
+from boatyard.kube.health import Check, PoolOf, State, judge, pool_by_label, served_version, version_drift
 from boatyard.kube.reading import Reading, read
 from boatyard.plan.model import Observed, Phase, Plan
 from boatyard.spec.models import Cluster
-from boatyard.versions import Version
 
 Json = Mapping[str, Any]
 Truth = Literal["True", "False", "Unknown"]
@@ -119,21 +118,17 @@ def _sentence(checks: Sequence[Check]) -> str:
 
 
 def _current(reading: Reading, cluster: Cluster) -> Condition:
-    """The spec's version is a floor: being ahead of it is what maintenance is for, unless the channel is pinned."""
+    name = "VersionCurrent"
     if isinstance(reading.version, BoatyardError):
-        return Condition("VersionCurrent", "Unknown", "NotRead", str(reading.version))
-    served, wanted = served_version(reading.version), cluster.kubernetes.version
-    have, want = Version.parse(served), Version.parse(wanted)
-    behind = have.of < want.of or (have.of == want.of and _patch(have) < _patch(want, default=0))
-    if behind:
-        return Condition("VersionCurrent", "False", "Behind", f"it runs {served}, the spec wants {wanted}")
-    if have.of != want.of and cluster.kubernetes.channel == "pinned":
-        return Condition("VersionCurrent", "False", "Ahead", f"it runs {served}, the spec pins {wanted}")
-    return Condition("VersionCurrent", "True", "AsWanted", f"it runs {served}, the spec wants {wanted}")
-
-
-def _patch(version: Version, default: int = 999) -> int:
-    return default if version.patch is None else version.patch
+        return Condition(name, "Unknown", "NotRead", str(reading.version))
+    served = served_version(reading.version)
+    try:
+        drift = version_drift(served, cluster)
+    except ValueError as error:
+        return Condition(name, "Unknown", "NotRead", str(error))
+    if drift:
+        return Condition(name, "False", "NotAsWanted", drift)
+    return Condition(name, "True", "AsWanted", f"it runs {served}, the spec wants {cluster.kubernetes.version}")
 
 
 def _in_sync(plan: Plan | None, *, reachable: bool = True) -> Condition:

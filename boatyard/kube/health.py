@@ -60,12 +60,16 @@ def judge(
     expected_version: str | None = None,
     pool_of: PoolOf = pool_by_label,
 ) -> list[Check]:
-    """Every check on one reading. expected_version: `1.35` or `1.35.2`; None where any will do."""
+    """Every check on one reading.
+
+    expected_version: `1.35` or `1.35.2` and nothing else. Without it the spec's version is a floor, and being below it
+    is only noted, since an upgrade may be on its way.
+    """
     return [
         *_readyz(reading.readyz),
         *_nodes(reading.nodes, cluster, now, pool_of),
         _system_pods(reading.system_pods, now),
-        _version(reading.version, expected_version),
+        _version(reading.version, cluster, expected_version),
         _skew(reading.version, reading.nodes),
         _dns(reading.dns),
     ]
@@ -170,13 +174,14 @@ def _system_pods(seen: Sequence[Json] | BoatyardError, now: datetime) -> Check:
     return Check(name, State.WAITING if young else State.FAIL, text)
 
 
-def _version(seen: Json | BoatyardError, expected: str | None) -> Check:
+def _version(seen: Json | BoatyardError, cluster: Cluster, expected: str | None) -> Check:
     if isinstance(seen, BoatyardError):
         return _unread("version", seen)
     served = served_version(seen)
-    if expected is None:
-        return Check("version", State.OK, served)
     try:
+        if expected is None:
+            problem = version_drift(served, cluster)
+            return Check("version", State.WARN if problem else State.OK, problem or served)
         have, want = Version.parse(served), Version.parse(expected)
     except ValueError as error:
         return Check("version", State.FAIL, f"cannot be compared: {error}")
@@ -184,6 +189,21 @@ def _version(seen: Json | BoatyardError, expected: str | None) -> Check:
     if same:
         return Check("version", State.OK, served)
     return Check("version", State.FAIL, f"the API server is {served}, expected {expected}")
+
+
+def version_drift(served: str, cluster: Cluster) -> str | None:
+    """How the served version differs from the spec's, None when it does not. `ValueError` when it cannot be read.
+
+    The spec's version is a floor: being ahead of it is what maintenance is for, unless the channel is pinned.
+    """
+    wanted = cluster.kubernetes.version
+    have, want = Version.parse(served), Version.parse(wanted)
+    older_patch = have.patch is not None and want.patch is not None and have.patch < want.patch
+    if have.of < want.of or (have.of == want.of and older_patch):
+        return f"it runs {served}, the spec wants {wanted}"
+    if have.of != want.of and cluster.kubernetes.channel == "pinned":
+        return f"it runs {served}, the spec pins {wanted}"
+    return None
 
 
 def _skew(version: Json | BoatyardError, nodes: Sequence[Json] | BoatyardError) -> Check:

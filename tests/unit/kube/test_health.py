@@ -132,6 +132,24 @@ def test_version(expected: str | None, status: State) -> None:
     assert check("version", look(expected=expected)).status is status
 
 
+@pytest.mark.parametrize(
+    ("served", "wanted", "channel", "status"),
+    [
+        ("1.36.3", "1.36", "stable", State.OK),
+        ("1.36.3", "1.35", "stable", State.OK),
+        ("1.36.3", "1.35", "pinned", State.WARN),
+        ("1.36.3", "1.36.5", "stable", State.WARN),
+        ("1.35.9", "1.36", "rapid", State.WARN),
+        ("nonsense", "1.36", "rapid", State.FAIL),
+    ],
+)
+def test_without_an_expected_version_the_spec_is_a_floor(served: str, wanted: str, channel: str, status: State) -> None:
+    kubernetes = {"version": wanted, "channel": channel}
+    spec = Cluster.model_validate({"name": "demo", "provider": {"kind": "kwok"}, "kubernetes": kubernetes})
+    nothing = Reading({}, {"gitVersion": f"v{served}"}, [], [], None)
+    assert check("version", judge(nothing, spec, NOW)).status is status
+
+
 def test_an_emulated_minor_is_what_counts() -> None:
     assert served_version({"gitVersion": "v1.36.3", "emulationMajor": "1", "emulationMinor": "34"}) == "1.34"
     assert served_version({"gitVersion": "v1.33.1-eks-1"}) == "1.33.1-eks-1"
