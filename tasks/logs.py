@@ -3,18 +3,36 @@
 import functools
 import logging
 
+from prefect.exceptions import ParameterTypeError
+
 from boatyard.errors import BoatyardError
 
 _ENGINE = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "prefect.task_engine", "prefect.flow_engine")
 
 
 class _Plain(logging.Filter):
+    """Drops a traceback whose error says all; drops what the engine says on its way out if the run has said it."""
+
+    _last: BaseException | None = None
+
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, BoatyardError):
+            if record.name == "prefect.engine" and error is _Plain._last:
+                return False
+            _Plain._last = error
             record.exc_info, record.exc_text = None, None
             record.msg, record.args = str(error), ()
+        elif isinstance(error, ParameterTypeError):
+            record.exc_info, record.exc_text = None, None
+            record.msg, record.args = refusal(error), ()
         return True
+
+
+def refusal(error: ParameterTypeError) -> str:
+    """What pydantic says of parameters, which are checked before any code of ours runs, as one line."""
+    lines = [line.strip().removeprefix("- ") for line in str(error).splitlines()[1:]]
+    return f"The parameters were refused and nothing was done: {'; '.join(lines) or error}."
 
 
 @functools.cache

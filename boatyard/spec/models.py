@@ -30,6 +30,9 @@ else:
     _models = all_settings_models()
     AnyProvider = Annotated[reduce(or_, _models), Field(discriminator="kind")] if len(_models) > 1 else _models[0]
 
+_LAST = Field(json_schema_extra={"position": 99})
+"""Forms show their fields by position; what nobody can change comes last."""
+
 
 class Kubernetes(Model):
     """Which Kubernetes the cluster runs."""
@@ -52,14 +55,19 @@ class Pool(Model):
     """Node pool: nodes that are alike."""
 
     name: Name
+    """Lower-case letters, digits and `-`."""
     size: str | None = None
     """Instance type; the driver's default when left out."""
     min: Annotated[int, Field(ge=0, le=5000)] = 1
+    """Nodes the pool has, or the fewest when an autoscaler decides."""
     max: Annotated[int, Field(ge=0, le=5000)] | None = None
     """Upper bound for an autoscaler; equal to `min` when left out."""
     spot: bool = False
+    """Cheaper machines that the provider may take away at any time."""
     labels: LabelMap = {}
+    """Labels of each node, like `{"team": "data"}`."""
     taints: tuple[TaintText, ...] = ()
+    """What keeps other pods off, like `batch=true:NoSchedule`."""
 
     @property
     def upper(self) -> int:
@@ -75,14 +83,18 @@ class Network(Model):
     """Address ranges inside the cluster."""
 
     pods: Cidr = "10.244.0.0/16"
+    """Addresses of pods."""
     services: Cidr = "10.96.0.0/16"
+    """Addresses of services; may not overlap with those of pods."""
 
 
 class App(Model):
     """Something to run on the cluster, from exactly one source."""
 
     name: Name
+    """Lower-case letters, digits and `-`."""
     namespace: Name = "default"
+    """Where its objects go that name no namespace themselves; made when it is not there."""
     manifests: str | None = None
     """File or folder of YAML, relative to the spec's file."""
     kustomize: str | None = None
@@ -94,7 +106,9 @@ class App(Model):
     version: ChartVersion | None = None
     """The chart's version."""
     values: dict[str, Any] = {}
+    """The chart's values; they win over those in files."""
     values_files: tuple[str, ...] = ()
+    """Files with values for the chart; later ones win."""
     depends_on: tuple[Name, ...] = ()
     """Apps that must be ready before this one starts."""
     timeout: Duration = timedelta(minutes=10)
@@ -111,6 +125,7 @@ class Maintenance(Model):
     window: Window | None = None
     """`Sat 02:00-06:00 Europe/Berlin`; none means never by schedule."""
     ring: str = "default"
+    """A word for clusters of the same weight, like `test` or `production`."""
 
 
 class Upgrade(Model):
@@ -139,8 +154,11 @@ class Hibernate(Model):
     """Weekly sleep."""
 
     sleep: WeekTime
+    """When to hibernate, like `Fri 20:00` or `daily 20:00`."""
     wake: WeekTime
+    """When to wake, like `Mon 06:30`."""
     timezone: str = "UTC"
+    """The zone of both, like `Europe/Berlin`."""
 
 
 class Policy(Model):
@@ -150,7 +168,7 @@ class Policy(Model):
     upgrade: Upgrade = Upgrade()
     idle: Idle | None = None
     hibernate: Hibernate | None = None
-    ttl: Duration | None = None
+    ttl: Annotated[Duration | None, Field(title="Time to live")] = None
     """Delete the cluster this long after its creation."""
     protect: bool = False
     """Refuse every deletion."""
@@ -161,18 +179,22 @@ class Policy(Model):
 class Cluster(Model):
     """One cluster: what should be."""
 
-    apiVersion: Literal["boatyard/v1"] = "boatyard/v1"
-    kind: Literal["Cluster"] = "Cluster"
+    apiVersion: Annotated[Literal["boatyard/v1"], Field(title="API version"), _LAST] = "boatyard/v1"
+    kind: Annotated[Literal["Cluster"], _LAST] = "Cluster"
     name: ClusterName
+    """Lower-case letters, digits, `-` and `.`; kOps wants a full DNS name."""
     owner: str = ""
     """Who is warned and asked: an e-mail address or a team."""
     labels: LabelMap = {}
+    """Your own words about the cluster, like `{"stage": "test"}`."""
     provider: AnyProvider
     kubernetes: Kubernetes
     control_plane: ControlPlane = ControlPlane()
     pools: tuple[Pool, ...] = ()
+    """The groups of nodes that run your pods."""
     network: Network = Network()
     apps: tuple[App, ...] = ()
+    """What is deployed once the cluster is there, each app after those it depends on."""
     policy: Policy = Policy()
 
     def pool(self, name: str) -> Pool | None:

@@ -6,16 +6,26 @@ A driver package named in the entry-point group `boatyard.drivers` has a module 
 import functools
 import importlib
 from importlib.metadata import entry_points
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
 
 from boatyard.errors import NotFound
-from boatyard.spec.base import Model
+from boatyard.spec.base import Model, legible
 
 GROUP = "boatyard.drivers"
 
 
+def _by_kind(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Every driver's class is called Provider: a choice between them shows their kinds."""
+    legible(schema, model)
+    schema["title"] = schema["properties"]["kind"].get("const", schema["title"])
+
+
 class ProviderSettings(Model):
     """Base of every driver's settings; subclasses narrow `kind` to `Literal["…"]` and add fields of their own."""
+
+    model_config = ConfigDict(json_schema_extra=_by_kind)
 
     kind: str
 
