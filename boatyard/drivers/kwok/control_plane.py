@@ -18,6 +18,7 @@ from boatyard.spec.models import Cluster
 
 _PAUSE = 0.05  # seconds between two looks at a server that does not answer yet: there is nothing to watch before that
 _STARTS = 4  # how often a start is tried; controllers give up by themselves when the API server is slow to come
+_DYING = 5.0  # seconds a killed component's sockets may outlive its name in the process table
 _KWOKCTL = 120.0  # seconds one kwokctl command may take; it does not wait for the cluster
 
 
@@ -182,16 +183,20 @@ class ControlPlane:
         self._kwokctl("start", "cluster")
 
     def _check_ports(self, missing: list[str]) -> None:
+        """A port that stays taken is somebody else's; one of a component that just died is free in a moment."""
+        patience = self.env.deadline.sooner(_DYING, "waiting for ports")
         record = self._record()
         for component in missing:
             for name in ports.COMPONENT_PORTS[component]:
                 port = record.ports[name]
-                if not ports.is_free(port):
-                    raise Permanent(
-                        f"port {port} on 127.0.0.1, which {component} of cluster {self.layout.name} needs,"
-                        " is taken by another program.",
-                        hint=f"Stop that program (`ss -ltnp sport = :{port}` names it) and run again.",
-                    )
+                while not ports.is_free(port):
+                    if patience.passed:
+                        raise Permanent(
+                            f"port {port} on 127.0.0.1, which {component} of cluster {self.layout.name} needs,"
+                            " is taken by another program.",
+                            hint=f"Stop that program (`ss -ltnp sport = :{port}` names it) and run again.",
+                        )
+                    self.env.clock.wait(threading.Event(), _PAUSE)
 
     def _unready(self) -> str:
         """What is not ready yet, for people; empty when all is."""

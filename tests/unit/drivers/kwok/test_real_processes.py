@@ -86,7 +86,7 @@ def test_a_pid_that_is_somebody_elses_by_now_is_left_alone(bench: Bench, layout:
         stranger.kill()
 
 
-def test_a_port_taken_meanwhile_is_named_at_once(bench: Bench, layout: Layout) -> None:
+def test_a_port_taken_meanwhile_is_named(bench: Bench, layout: Layout) -> None:
     cluster = bench.cluster("demo")
     record = state.load(layout)
     assert record is not None

@@ -1,6 +1,7 @@
 """The record, the ports, kwok.yaml, and what is observed from files alone."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from boatyard.clock import Deadline, SystemClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.kwok import config, ports, state
+from boatyard.drivers.kwok.control_plane import ControlPlane
 from boatyard.drivers.kwok.driver import Driver
 from boatyard.drivers.kwok.spec import EXAMPLE
 from boatyard.drivers.kwok.state import Layout, PoolRecord, Record
@@ -198,3 +200,18 @@ def driver_accepts(cluster: Cluster) -> bool:
     clock = SystemClock()
     env = Env(Path("/"), clock, Deadline.after(5, "test", clock), lambda name: Path(name))
     return not [each for each in Driver(cluster, env).preflight() if each.subject != "disk"]
+
+
+def test_clusters_ordered_at_once_never_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports.random.SystemRandom, "choice", lambda self, among: among[4000])  # all start at one place
+    clock = SystemClock()
+    env = Env(tmp_path, clock, Deadline.after(30, "test", clock), Path)
+    spec = {"provider": {"kind": "kwok"}, "kubernetes": {"version": "1.34"}}
+    planes = [
+        ControlPlane(Cluster.model_validate({"name": name, **spec}), env, Layout(tmp_path / "kwok", name))
+        for name in "abcdefgh"
+    ]
+    with ThreadPoolExecutor(8) as threads:
+        ordered = list(threads.map(lambda plane: plane._order(), planes))
+    chosen = [port for record in ordered for port in record.ports.values()]
+    assert len(chosen) == len(set(chosen)) == 48
