@@ -38,7 +38,7 @@ LIMIT = 180.0
 NAMESPACE = "work"
 
 
-class Cut(Exception):  # noqa: N818 - it is not an error, it is death
+class Cut(Exception):
     """The process died here."""
 
 
