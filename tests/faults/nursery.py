@@ -1,0 +1,179 @@
+"""A program that has everything imported and forks a process for each flow run it is asked for, one JSON line each.
+
+{"do": "start", "home": …, "flow": "flows.scale:scale_cluster", "arguments": {…}, "out": FOLDER} → {"pid": …}
+{"do": "wait", "pid": …} → {"status": …}   (negative: the signal that ended it)
+
+Nothing of the product is changed but that some of its methods count as moments: each is written to OUT/moments when it
+comes. `kill_at` N: the process kills itself with SIGKILL at the N-th; `stop_at` NAME: it stops itself with SIGSTOP at
+the first of that name. OUT/outcome tells how a run ended that was not killed, OUT/log what it said. `limit` makes time
+limits of steps that many seconds and retries quick, for tests in which nothing gets better by waiting.
+"""
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import prefect.main  # what costs two seconds is paid once
+import prefect.task_engine  # noqa: F401
+
+import flows.apply
+import flows.cleanup_idle
+import flows.ephemeral
+import flows.lifecycle
+import flows.maintenance  # noqa: F401
+from boatyard.cli.prefect_server import client, private
+from boatyard.drivers import execute
+from boatyard.drivers.operation import Operation
+from boatyard.errors import BoatyardError
+from boatyard.spec.models import App, Cluster
+from boatyard.store.claims import Claims
+from boatyard.store.clusters import Clusters
+from boatyard.store.leases import Leases
+from tasks import logs, steps
+
+
+class Moments:
+    """Counts moments across threads, and dies at one of them."""
+
+    def __init__(self, file: Path, kill_at: int | None, stop_at: str | None) -> None:
+        self._out = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self._kill_at, self._stop_at = kill_at, stop_at
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def come(self, label: str) -> None:
+        with self._lock:
+            self._count += 1
+            os.write(self._out, f"{label}\n".encode())
+            if self._count == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if label == self._stop_at:
+                self._stop_at = None
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    def wrap(
+        self, owner: type, name: str, label: Callable[..., str], *, before: bool = False, after: bool = False
+    ) -> None:
+        inner = getattr(owner, name)
+
+        @functools.wraps(inner)
+        def outer(*arguments: Any, **named: Any) -> Any:
+            what = label(*arguments)
+            if before:
+                self.come(f"before {what}")
+            result = inner(*arguments, **named)
+            if after:
+                self.come(f"after {what}")
+            return result
+
+        setattr(owner, name, outer)
+
+    def everywhere(self) -> None:
+        """Around every step, before every change in the world, and after what a flow writes down between steps."""
+        self.wrap(
+            Operation, "carry_out", lambda _, step, *rest: f"step {step.verb} {step.target}", before=True, after=True
+        )
+        self.wrap(Operation, "fence", lambda op: f"change in {op.name}", before=True)
+        self.wrap(Operation, "change_desired", lambda *_: "what is wanted is written", after=True)
+        self.wrap(Operation, "observe", lambda *_: "looking", after=True)
+        self.wrap(Clusters, "forget", lambda *_: "forgetting", before=True, after=True)
+        self.wrap(Claims, "open", lambda *_: "hearing of an opening", after=True)
+        self.wrap(Claims, "close", lambda *_: "hearing of a closing", after=True)
+        self.wrap(Claims, "settle", lambda *_: "settling the claim", before=True, after=True)
+        self.wrap(Leases, "acquire", lambda *_: "taking the lease", after=True)
+        self.wrap(Leases, "release", lambda *_: "giving the lease back", before=True, after=True)
+
+
+def convert(arguments: dict[str, Any]) -> dict[str, Any]:
+    made = dict(arguments)
+    for name, make in (
+        ("cluster", Cluster.model_validate),
+        ("source", Path),
+        ("to_file", Path),
+        ("occurred", datetime.fromisoformat),
+    ):
+        if name in made:
+            made["to" if name == "to_file" else name] = make(made.pop(name))
+    if "apps" in made:
+        made["apps"] = [App.model_validate(app) for app in made["apps"]]
+    return made
+
+
+def families(error: BaseException) -> list[str]:
+    return [each.__name__ for each in type(error).__mro__]
+
+
+def hurry(limit: float) -> None:
+    execute.LEAST, execute.SLACK = timedelta(seconds=limit), 1
+    steps.carry_out.retry_delay_seconds = [0.2] * 4
+
+
+def live(order: dict[str, Any], out: Path) -> None:
+    """The forked process's whole life."""
+    log = os.open(out / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.environ["BOATYARD_HOME"] = order["home"]
+    Moments(out / "moments", order.get("kill_at"), order.get("stop_at")).everywhere()
+    if limit := order.get("limit"):
+        hurry(limit)
+    module, _, name = order["flow"].partition(":")
+    outcome: dict[str, Any] = {"error": "", "kinds": [], "trace": ""}
+    try:
+        getattr(importlib.import_module(module), name)(**convert(order["arguments"]))
+    except BoatyardError as error:
+        outcome |= {"error": str(error), "kinds": families(error)}
+    except BaseException as error:  # noqa: BLE001 - told to the test
+        outcome |= {"error": str(error), "kinds": families(error), "trace": traceback.format_exc()}
+    with contextlib.suppress(Exception):
+        private.drain()
+    (out / "outcome").write_text(json.dumps(outcome))
+
+
+def start(order: dict[str, Any]) -> int:
+    out = Path(order["out"])
+    out.mkdir(parents=True, exist_ok=True)
+    alone = threading.active_count() == 1
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        if alone:
+            live(order, out)
+            code = 0
+        else:
+            raise AssertionError("forked with threads running")
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    logs.plain_errors()
+    with client.connected(private.NO_HEARTBEAT):
+        serve()
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        if order["do"] == "start":
+            answer = {"pid": start(order)}
+        else:
+            _, status = os.waitpid(order["pid"], 0)
+            answer = {"status": os.waitstatus_to_exitcode(status)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+main()

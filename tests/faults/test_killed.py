@@ -1,0 +1,270 @@
+"""kill -9 of every flow at every moment; run again, it ends in the wanted state, nothing doubled, nothing left over."""
+
+import itertools
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from boatyard.drivers.kwok.snapshot import read
+from boatyard.plan.model import Phase
+from boatyard.spec.models import Cluster
+from boatyard.store import Todo
+from tasks.claims import PullRequest
+from tests.faults.harness import SAMPLE, TEMPLATE, House, Scenario, sweep
+
+pytestmark = [pytest.mark.twin, pytest.mark.server]
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LATER = datetime(2026, 6, 1, 13, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def cluster(house: House) -> Cluster:
+    """A running cluster that the flows which keep it share."""
+    made = house.spec("kept")
+    house.set_up(made)
+    return made
+
+
+def test_create(house: House) -> None:
+    cluster = house.spec("created", apps=False)
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.create:create_cluster",
+            {"cluster": cluster},
+            cluster,
+            prepare=lambda: house.delete(cluster),
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+    house.delete(cluster)
+
+
+def test_apply(house: House) -> None:
+    cluster = house.spec("applied")
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.apply:apply_cluster",
+            {"cluster": cluster},
+            cluster,
+            prepare=lambda: house.delete(cluster),
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+    house.delete(cluster)
+
+
+def test_deploy_apps(house: House, cluster: Cluster) -> None:
+    without = house.spec(cluster.name, apps=False)
+    house.spec(cluster.name)
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.deploy_apps:deploy_apps",
+            {"name": cluster.name, "apps": [app.model_dump(mode="json") for app in cluster.apps]},
+            cluster,
+            prepare=lambda: house.set_up(without),
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+
+
+def test_remove_apps(house: House, cluster: Cluster) -> None:
+    without = house.spec(cluster.name, apps=False)
+    house.spec(cluster.name)
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.deploy_apps:deploy_apps",
+            {"name": cluster.name, "apps": []},
+            cluster,
+            prepare=lambda: house.set_up(cluster),
+            check=lambda: house.is_whole(without),
+        ),
+    )
+    house.set_up(cluster)
+
+
+def test_scale(house: House, cluster: Cluster) -> None:
+    sizes = itertools.cycle([4, 2])
+
+    def scenario() -> Scenario:
+        size = next(sizes)
+        return Scenario(
+            "flows.scale:scale_cluster",
+            {"name": cluster.name, "pools": {"web": size}},
+            cluster,
+            prepare=lambda: house.driver(cluster).scale_pool("web", 6 - size),
+            check=lambda: house.is_whole(cluster, nodes=size),
+        )
+
+    sweep(house, scenario)
+    house.driver(cluster).scale_pool("web", 2)
+
+
+def test_hibernate(house: House, cluster: Cluster) -> None:
+    def asleep() -> None:
+        assert house.driver(cluster).observe().phase is Phase.HIBERNATED
+
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.hibernate:hibernate_cluster",
+            {"name": cluster.name},
+            cluster,
+            prepare=lambda: house.set_up(cluster),
+            check=asleep,
+        ),
+    )
+    house.set_up(cluster)
+
+
+def test_wake(house: House, cluster: Cluster) -> None:
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.hibernate:wake_cluster",
+            {"name": cluster.name},
+            cluster,
+            prepare=lambda: house.driver(cluster).hibernate(),
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+
+
+def test_snapshot_and_restore(house: House, cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "all.snapshot"
+
+    def is_written() -> None:
+        assert "greeting" in {each["metadata"]["name"] for each in read(file) if each["kind"] == "ConfigMap"}
+        assert list(tmp_path.iterdir()) == [file]
+
+    def lose_something() -> None:
+        with house.client(cluster) as client:
+            client.delete("/api/v1/namespaces/tiny/configmaps/greeting")
+
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.snapshot:snapshot_cluster",
+            {"name": cluster.name, "to_file": str(file)},
+            cluster,
+            prepare=lambda: file.unlink(missing_ok=True),
+            check=is_written,
+        ),
+    )
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.snapshot:restore_cluster",
+            {"name": cluster.name, "source": str(file)},
+            cluster,
+            prepare=lose_something,
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+
+
+def test_upgrade(house: House) -> None:
+    first = house.spec("upgraded", version="1.33")
+    versions = itertools.cycle(["1.34", "1.35", "1.36"])
+
+    def scenario() -> Scenario:
+        to = next(versions)
+
+        def prepare() -> None:
+            if to == "1.34":
+                house.delete(first)
+                house.set_up(first)
+
+        return Scenario(
+            "flows.upgrade:upgrade_cluster",
+            {"name": first.name, "to": to},
+            first,
+            prepare=prepare,
+            check=lambda: house.is_whole(first, version=to),
+        )
+
+    sweep(house, scenario, sample=None if SAMPLE is None else SAMPLE + 5)
+    house.delete(first)
+
+
+def test_delete(house: House) -> None:
+    cluster = house.spec("doomed", apps=False, nodes=1)
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.delete:delete_cluster",
+            {"name": cluster.name, "confirm": cluster.name},
+            cluster,
+            prepare=lambda: house.set_up(cluster),
+            check=lambda: house.is_gone(cluster),
+            forgives=("NotFound",),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def template(house: House) -> None:
+    folder = house.home / "templates"
+    folder.mkdir()
+    (folder / "pull-request.yaml").write_text(TEMPLATE)
+
+
+@pytest.mark.usefixtures("template")
+def test_open(house: House) -> None:
+    numbers = itertools.count(1)
+
+    def scenario() -> Scenario:
+        request = PullRequest(repository="example/shop", number=next(numbers))
+        cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
+
+        def check() -> None:
+            house.is_whole(cluster)
+            claim = house.yard.store.claims.get(request.key)
+            assert claim is not None
+            assert (claim.open, claim.due) == (True, Todo.NONE)
+            house.delete(cluster)
+
+        return Scenario(
+            "flows.ephemeral:open_cluster",
+            {"repository": "example/shop", "number": request.number, "occurred": NOON.isoformat()},
+            cluster,
+            prepare=lambda: None,
+            check=check,
+        )
+
+    sweep(house, scenario)
+
+
+@pytest.mark.usefixtures("template")
+def test_close(house: House) -> None:
+    numbers = itertools.count(1001)
+
+    def scenario() -> Scenario:
+        request = PullRequest(repository="example/shop", number=next(numbers))
+        cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
+        claims = house.yard.store.claims
+
+        def prepare() -> None:
+            house.set_up(cluster)
+            claims.settle(claims.open(request.key, cluster.name, NOON).claim)
+
+        def check() -> None:
+            house.is_gone(cluster)
+            claim = claims.get(request.key)
+            assert claim is not None
+            assert (claim.open, claim.due) == (False, Todo.NONE)
+
+        return Scenario(
+            "flows.ephemeral:close_cluster",
+            {"repository": "example/shop", "number": request.number, "occurred": LATER.isoformat()},
+            cluster,
+            prepare=prepare,
+            check=check,
+        )
+
+    sweep(house, scenario)
