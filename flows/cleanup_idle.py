@@ -32,7 +32,7 @@ def clean_up(name: str) -> None:
             case Action.CLEAR_WARNING:
                 clean_slate(op, decision.reason)
             case Action.HIBERNATE:
-                hibernate_cluster(name)
                 fell_idle(op)
+                hibernate_cluster(name)
             case Action.DELETE:
                 delete_cluster(name, confirm=name)

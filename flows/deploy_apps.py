@@ -17,6 +17,6 @@ def deploy_apps(name: ClusterName, apps: list[App] | None = None) -> None:
         apps: The apps from now on; those the cluster's spec has, when left out.
     """
     with operate(name, "deploy apps") as op:
-        if apps is not None:
-            op.change_desired(op.cluster.model_copy(update={"apps": tuple(apps)}))
-        converge(*APPS)
+        wanted = op.cluster if apps is None else op.cluster.model_copy(update={"apps": tuple(apps)})
+        with op.wanting(wanted):
+            converge(*APPS)

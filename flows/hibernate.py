@@ -7,7 +7,6 @@ from boatyard.plan.model import Verb
 from boatyard.spec.types import ClusterName
 from flows.validate import validate_cluster
 from tasks.steps import converge, run_plan
-from tasks.upkeep import clean_slate
 from tasks.yard import operate
 
 
@@ -29,7 +28,6 @@ def wake_cluster(name: ClusterName) -> None:
     Args:
         name: A cluster that Boatyard knows.
     """
-    with operate(name, "wake") as op:
+    with operate(name, "wake"):
         converge(Verb.WAKE)
-        clean_slate(op, "it was woken")
         validate_cluster(name)

@@ -16,7 +16,6 @@ def upgrade_cluster(name: ClusterName, to: VersionText) -> None:
         name: A cluster that Boatyard knows.
         to: The Kubernetes version to reach, like 1.36; minors between are gone through one by one.
     """
-    with operate(name, "upgrade") as op:
-        op.change_desired(op.cluster.at_version(to))
+    with operate(name, "upgrade") as op, op.wanting(op.at_version(to)):
         converge(*UPGRADE)
         validate_cluster(name)

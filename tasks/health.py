@@ -15,6 +15,7 @@ from boatyard.kube.checks import Check, ValidationResult
 from boatyard.kube.checks import validate as check
 from boatyard.kube.client import Client
 from boatyard.kube.conditions import Condition, observe_health
+from boatyard.plan.compute import target_version
 from boatyard.plan.model import Observed, Plan
 from boatyard.spec.models import Cluster
 from tasks.options import RETRIED
@@ -36,6 +37,7 @@ def validate(rounds: int) -> None:
             op.cluster,
             deadline=env.deadline,
             clock=env.clock,
+            expected_version=target_version(op.cluster, op.observe()),
             rounds=rounds,
             report=get_run_logger().info,
             fence=op.fence,

@@ -18,6 +18,8 @@ from tasks.yard import operation
 CREATE = (Verb.CREATE, Verb.REPAIR, Verb.CREATE_POOL)
 APPS = (Verb.DEPLOY_APP, Verb.REMOVE_APP)
 UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL)
+SCHEDULED = frozenset({"maintenance", "clean-up"})
+"""Operations that nobody asked for: a wake by schedule is no sign that the cluster is used."""
 ROUNDS = 3
 """A plan may be incomplete (asleep, broken) once, then once more after a repair; more means it does not converge."""
 
@@ -27,6 +29,8 @@ def carry_out(step: Step) -> None:
     """One step of the plan: observed, then done, journalled, fenced and bounded by its deadline."""
     with Progress(str(step), step.expected) as progress:
         operation().carry_out(step, report=progress.say)
+        if step.verb is Verb.WAKE and operation().name not in SCHEDULED:
+            operation().asked_for("it was woken")
 
 
 def show_plan(plan: Plan) -> None:

@@ -110,7 +110,10 @@ def warn_owner(op: Operation, reason: str) -> None:
 
 
 def fell_idle(op: Operation) -> None:
-    """The cluster was put to sleep because nobody used it; the second grace runs from now."""
+    """The cluster is put to sleep because nobody used it; the second grace runs from now.
+
+    Written down first: a kill in between then only makes clean-up start again, and never leaves a sleeper unnoticed.
+    """
     op.yard.store.activity.hibernated(op.cluster.name, fence=op.lease.number)
 
 

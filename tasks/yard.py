@@ -4,7 +4,7 @@ import functools
 import getpass
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 from prefect.logging import get_run_logger
@@ -65,18 +65,15 @@ def operate(cluster: Cluster | str, name: str, *, wait: float = 0.0) -> Iterator
     target = cluster if isinstance(cluster, str) else cluster.name
     outer = _current.get(None)
     if outer is not None and outer.cluster.name == target:
-        if not isinstance(cluster, str):
-            outer.change_desired(cluster)
-        yield outer
+        with nullcontext() if isinstance(cluster, str) else outer.wanting(cluster):
+            yield outer
         return
     first = here.registered(target) if isinstance(cluster, str) else cluster
     report = get_run_logger().info
     with operating(here, first, name, who=who(), run_id=str(flow_run.id), wait=wait, report=report) as held:
         if isinstance(cluster, str):
             held.cluster = here.registered(target)
-        else:
-            held.change_desired(cluster)
-        with _running(held):
+        with _running(held), nullcontext() if isinstance(cluster, str) else held.wanting(cluster):
             yield held
 
 

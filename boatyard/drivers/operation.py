@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boatyard.clock import Clock, Deadline, SystemClock
-from boatyard.drivers.base import Driver, Env, Report
+from boatyard.drivers.base import Driver, Env, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
-from boatyard.errors import BoatyardError, NotFound
-from boatyard.plan.model import Observed, Plan, Step, Verb
+from boatyard.errors import BoatyardError, NotFound, Permanent, Unsafe
+from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Lease
 from boatyard.tools import Toolbox
+from boatyard.versions import Minor, path
 
 if TYPE_CHECKING:
     from boatyard.store import Store  # half a second of SQLAlchemy, which read-only verbs do without
@@ -131,10 +132,30 @@ class Operation:
             self.yard.settings.home,
         )
 
+    def at_version(self, to: str) -> Cluster:
+        """The cluster, wanting Kubernetes `to`. `Unsafe` for a downgrade, `Permanent` for what nobody offers."""
+        observed = self.observe()
+        if observed.version is not None:
+            path(observed.version, to)
+        driver = self.driver()
+        offered = driver.offered() if isinstance(driver, Upgradable) else ()
+        if offered and Minor.parse(to) not in {Minor.parse(version) for version in offered}:
+            raise Permanent(
+                f"Kubernetes {to} is not offered for {driver.kind} clusters; there are {', '.join(sorted(offered))}."
+            )
+        return self.cluster.at_version(to)
+
     def change_desired(self, cluster: Cluster) -> None:
-        """From now on `cluster` is what should be."""
+        """From now on `cluster` is what should be. `Unsafe` when it would move a cluster to another provider."""
         clusters = self.yard.store.clusters
         known = clusters.get(cluster.name)
+        if known is not None and known.state != "deleted":
+            kind = known.desired.get("provider", {}).get("kind")
+            if kind != cluster.provider.kind:
+                raise Unsafe(
+                    f"cluster {cluster.name} is a {kind} cluster and cannot become a {cluster.provider.kind} one.",
+                    hint="Delete it first, or give the new one another name.",
+                )
         clusters.put(
             cluster.model_dump(mode="json"),
             source=known.source if known else None,
@@ -142,6 +163,25 @@ class Operation:
             fence=self.lease.number,
         )
         self.cluster = cluster
+
+    @contextmanager
+    def wanting(self, cluster: Cluster) -> Iterator[None]:
+        """Want `cluster` from now on; where the block is refused (`Unsafe`), what was wanted before stays wanted."""
+        before = self.yard.store.clusters.get(cluster.name)
+        self.change_desired(cluster)
+        try:
+            yield
+        except Unsafe:
+            if before is None or before.state == "deleted":
+                if self.observe().phase is Phase.ABSENT:
+                    self.yard.store.clusters.forget(cluster.name, fence=self.lease.number)
+            else:
+                self.change_desired(Cluster.model_validate(before.desired))
+            raise
+
+    def asked_for(self, evidence: str) -> None:
+        """Somebody wants this cluster: counts as use now, and clean-up starts from the beginning."""
+        self.yard.store.activity.woken(self.cluster.name, evidence, fence=self.lease.number)
 
     def carry_out(self, step: Step, report: Report | None = None) -> None:
         """Do one step, with its deadline, between two lines in the journal."""

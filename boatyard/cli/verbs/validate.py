@@ -29,16 +29,19 @@ def command(out: Out, target: str, rounds: int, timeout: int, no_canary: bool) -
     from boatyard.clock import Deadline
     from boatyard.kube.checks import validate
     from boatyard.kube.client import Client
+    from boatyard.plan.compute import target_version
 
     with looking() as yard:
         wanted = cluster(target, yard.store)
         deadline = Deadline.after(timeout, f"validating {wanted.name}", yard.clock)
-        with Client(yard.reader(wanted).kubeconfig()) as client:
+        driver = yard.reader(wanted)
+        with Client(driver.kubeconfig()) as client:
             result = validate(
                 client,
                 wanted,
                 deadline=deadline,
                 clock=yard.clock,
+                expected_version=target_version(wanted, driver.observe()),
                 rounds=rounds,
                 patience=min(60.0, timeout / 2),
                 send_canary=not no_canary,
