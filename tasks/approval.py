@@ -16,9 +16,7 @@ from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from boatyard.errors import DeadlineExceeded, Permanent, Unsafe
-from boatyard.plan.model import Plan
-from boatyard.plan.render import as_markdown
+from boatyard.errors import DeadlineExceeded, Permanent
 
 WEEK = 7 * 86400.0
 
@@ -42,14 +40,6 @@ class Refused:
     """Somebody said no; nothing was changed."""
 
     note: str = ""
-
-
-def ask_approval(plan: Plan, timeout: float = WEEK) -> None:
-    """Ask for exactly this plan; returns when it was approved, raises `Unsafe` when it was refused."""
-    answer = request_approval(as_markdown(plan), f"plan-{plan.digest}", timeout)
-    if isinstance(answer, Refused):
-        why = f": {answer.note}" if answer.note else ""
-        raise Unsafe(f"The plan for {plan.cluster} was refused{why}; nothing of it was carried out.")
 
 
 def request_approval(plan_markdown: str, key: str, timeout: float = WEEK) -> Approved | Refused:

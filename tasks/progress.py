@@ -22,9 +22,17 @@ class Progress:
         return self
 
     def say(self, line: str) -> None:
+        line = self._without_name(line)
         if line != self._last:
             self._last = line
             self._logger.info("%s: %s", self.what, line)
+
+    def _without_name(self, line: str) -> str:
+        """Drivers begin with whom they talk of, `pool web: …`; the step has said that already."""
+        words = self.what.split()
+        for at in range(len(words)):
+            line = line.removeprefix(" ".join(words[at:]) + ": ")
+        return line
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
-from tasks.approval import Approved, Refused, ask_approval
+from tasks.approval import Approved, Refused, request_approval
 from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
 from tasks.yard import operation
@@ -41,7 +41,7 @@ def show_plan(plan: Plan) -> None:
     )
 
 
-_ask: Callable[[str, str], Approved | Refused] = ask_approval
+_ask: Callable[[str, str], Approved | Refused] = request_approval
 
 
 def ask_with(ask: Callable[[str, str], Approved | Refused]) -> None:
