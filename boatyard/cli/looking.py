@@ -1,5 +1,6 @@
 """What read-only verbs look with: the quick store, drivers without a lease, clusters by file, folder or name."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ SUFFIXES = (".yaml", ".yml")
 @contextmanager
 def looking() -> "Iterator[Yard]":
     """A yard that only reads: its store answers what a `Store` would, but takes nothing in."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
     from boatyard.drivers.operation import Yard
     from boatyard.tools import Toolbox
 
