@@ -6,7 +6,7 @@ from boatyard.spec.types import ClusterName
 from flows.delete import delete_cluster
 from flows.hibernate import hibernate_cluster
 from tasks.options import ONCE, raise_all
-from tasks.upkeep import Action, clean_slate, fell_idle, fleet, idle_decision, upkeep_of, warn_owner
+from tasks.upkeep import CLEAN_UP, Action, clean_slate, fell_idle, fleet, idle_decision, upkeep_of, warn_owner
 
 
 @flow(name="cleanup-idle", flow_run_name="clean-up")
@@ -22,7 +22,7 @@ def cleanup_idle(names: list[ClusterName] | None = None) -> None:
 @task(task_run_name="clean up {name}", **ONCE)
 def clean_up(name: str) -> None:
     """One cluster. Its own trouble does not keep the others from their clean-up."""
-    with upkeep_of(name, "clean-up") as op:
+    with upkeep_of(name, CLEAN_UP) as op:
         if op is None:
             return
         decision = idle_decision(op)
@@ -32,7 +32,7 @@ def clean_up(name: str) -> None:
             case Action.CLEAR_WARNING:
                 clean_slate(op, decision.reason)
             case Action.HIBERNATE:
-                fell_idle(op)
                 hibernate_cluster(name)
+                fell_idle(op)
             case Action.DELETE:
                 delete_cluster(name, confirm=name)

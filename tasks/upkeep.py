@@ -25,6 +25,7 @@ from tasks.yard import operate, yard
 
 __all__ = ["Action", "clean_slate", "idle_decision", "sleep_decision", "upgrade_decision", "upkeep_of", "warn_owner"]
 
+CLEAN_UP = "clean-up"
 BY_HAND = frozenset({"hibernate", "wake"})
 """Operations that a person starts; the schedule's own run under other names."""
 
@@ -84,6 +85,8 @@ def idle_decision(op: Operation) -> Decision:
         return Decision(Action.KEEP, "nobody knows it any more")
     usage = _usage(op, observed.phase)
     activity = store.activity.get(name)
+    if observed.phase is Phase.HIBERNATED and activity and activity.warned_at and _was_cut_off_asleep(op):
+        activity = store.activity.hibernated(name, fence=op.lease.number)
     if usage is not None and usage.conclusive:
         activity = store.activity.record(name, usage.last_active, usage.evidence, "usage", fence=op.lease.number)
     record = Record(
@@ -120,6 +123,13 @@ def fell_idle(op: Operation) -> None:
 def clean_slate(op: Operation, why: str) -> None:
     """Somebody wants the cluster: clean-up starts from the beginning."""
     op.yard.store.activity.woken(op.cluster.name, why, fence=op.lease.number)
+
+
+def _was_cut_off_asleep(op: Operation) -> bool:
+    """Was it clean-up that put it to sleep last, perhaps in a run that died before it could write that down?"""
+    entries = op.yard.store.journal.list(op.cluster.name, limit=200)
+    slept = [entry for entry in entries if entry.verb == Verb.HIBERNATE]
+    return bool(slept) and slept[-1].operation == CLEAN_UP
 
 
 def _usage(op: Operation, phase: Phase) -> Usage | None:

@@ -36,6 +36,7 @@ from boatyard.drivers import execute
 from boatyard.drivers.operation import Operation
 from boatyard.errors import BoatyardError
 from boatyard.spec.models import App, Cluster
+from boatyard.store.activity import ActivityLog
 from boatyard.store.claims import Claims
 from boatyard.store.clusters import Clusters
 from boatyard.store.leases import Leases
@@ -90,6 +91,7 @@ class Moments:
         self.wrap(Claims, "open", lambda *_: "hearing of an opening", after=True)
         self.wrap(Claims, "close", lambda *_: "hearing of a closing", after=True)
         self.wrap(Claims, "settle", lambda *_: "settling the claim", before=True, after=True)
+        self.wrap(ActivityLog, "hibernated", lambda *_: "noting that it fell idle", before=True, after=True)
         self.wrap(Leases, "acquire", lambda *_: "taking the lease", after=True)
         self.wrap(Leases, "release", lambda *_: "giving the lease back", before=True, after=True)
 

@@ -1,7 +1,7 @@
 """kill -9 of every flow at every moment; run again, it ends in the wanted state, nothing doubled, nothing left over."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -205,6 +205,33 @@ def test_delete(house: House) -> None:
             forgives=("NotFound",),
         ),
     )
+
+
+def test_clean_up(house: House) -> None:
+    """Killed between the sleep and the note that it was for idleness, clean-up would keep the cluster for ever."""
+    idle = {"idle": {"after": "1d", "grace": "1d", "delete": True}}
+    cluster = house.spec("unused", apps=False, nodes=1, policy=idle)
+    store = house.yard.store
+
+    def prepare() -> None:
+        store.clusters.forget(cluster.name)
+        house.set_up(cluster)
+        store.clusters.mark(cluster.name, created_at=NOON)
+        store.activity.warned(cluster.name, at=NOON + timedelta(days=2))
+
+    def check() -> None:
+        assert house.driver(cluster).observe().phase is Phase.HIBERNATED
+        activity = store.activity.get(cluster.name)
+        assert activity is not None
+        assert activity.hibernated_at is not None
+
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.cleanup_idle:cleanup_idle", {"names": [cluster.name]}, cluster, prepare=prepare, check=check
+        ),
+    )
+    house.delete(cluster)
 
 
 @pytest.fixture(scope="module")
