@@ -113,9 +113,10 @@ def warn_owner(op: Operation, reason: str) -> None:
 
 
 def fell_idle(op: Operation) -> None:
-    """The cluster is put to sleep because nobody used it; the second grace runs from now.
+    """The cluster was put to sleep because nobody used it; the second grace runs from now.
 
-    Written down first: a kill in between then only makes clean-up start again, and never leaves a sleeper unnoticed.
+    Written down last: a kill in between is noticed from the journal by the next clean-up, while a note of a sleep that
+    did not happen would look as if somebody had woken the cluster.
     """
     op.yard.store.activity.hibernated(op.cluster.name, fence=op.lease.number)
 
