@@ -1,0 +1,1 @@
+"""What benchmarks put onto their clusters."""
