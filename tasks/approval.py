@@ -24,8 +24,12 @@ WEEK = 7 * 86400.0
 class Answer(RunInput):
     """The form that the UI shows."""
 
-    approve: bool = Field(default=False, title="Carry out this plan")
-    note: str = Field(default="", title="Why (kept with the run)", max_length=1000)
+    approve: bool = Field(
+        default=False,
+        title="Carry out this plan",
+        description="Switched on: it is carried out. Left off: it is refused, and nothing is done.",
+    )
+    note: str = Field(default="", title="Why", description="Kept with the run.", max_length=1000)
 
 
 @dataclass(frozen=True)

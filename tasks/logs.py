@@ -8,6 +8,7 @@ from prefect.exceptions import ParameterTypeError
 from boatyard.errors import BoatyardError
 
 _ENGINE = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "prefect.task_engine", "prefect.flow_engine")
+_PARTING = "Engine execution exited"
 
 
 class _Plain(logging.Filter):
@@ -18,7 +19,7 @@ class _Plain(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, BoatyardError):
-            if record.name == "prefect.engine" and error is _Plain._last:
+            if error is _Plain._last and str(record.msg).startswith(_PARTING):
                 return False
             _Plain._last = error
             record.exc_info, record.exc_text = None, None

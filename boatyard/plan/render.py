@@ -59,6 +59,20 @@ def as_markdown(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def as_request(plan: Plan) -> str:
+    """A list, for a form in a narrow window where the right half of a table would be hidden."""
+    lines = [f"**{summary(plan)}**", ""]
+    for step in plan.steps:
+        lines.append(
+            f"- **{step.verb}** {step.target}{_detail(step)} ({format_duration(step.expected)}): {step.reason}"
+        )
+        if step.disrupts:
+            lines.append(f"  - disrupts: {step.disrupts}")
+    if plan.incomplete:
+        lines += ["", "What else differs can be told once it answers; a second plan will ask again."]
+    return "\n".join(lines)
+
+
 def _detail(step: Step) -> str:
     if "count" in step.params:
         count = step.params["count"]
