@@ -140,10 +140,10 @@ class LiveProgress(Progress):
         from rich.table import Table
         from rich.text import Text
 
-        rows = Table.grid(padding=(0, 1))
-        rows.add_column(no_wrap=True)
-        rows.add_column(no_wrap=True, justify="right")
-        rows.add_column(no_wrap=True, overflow="ellipsis")
+        rows = Table.grid(padding=(0, 1), expand=True)
+        rows.add_column(width=1)
+        rows.add_column(width=5, no_wrap=True, justify="right")
+        rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for step in self.steps:
             if step.ended is None:
                 told = f"{step.name}: {step.last}" if step.last else step.name

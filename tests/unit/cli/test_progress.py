@@ -1,0 +1,60 @@
+"""Progress: plain lines where nobody watches, a live view where somebody does."""
+
+import io
+
+from rich.console import Console
+from rich.live import Live
+
+from boatyard.cli.output import Out
+from boatyard.cli.progress import LiveProgress, Progress
+
+
+def test_plain_lines_carry_the_time_and_fit(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    plain = Progress(Out())
+    plain.started("a", "create pool web")
+    plain.line("a", "create pool web", "create pool web: " + "3 of 5 nodes Ready, " * 8)
+    plain.ended("a", "create pool web", well=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("   0.0s  create pool web: 3 of 5 nodes Ready")
+    assert max(map(len, lines)) <= 80
+    assert plain.steps[0].document()["outcome"] == "done"
+
+
+def test_a_step_that_fails_is_told_and_counted(capsys):
+    plain = Progress(Out())
+    plain.started("a", "wake demo")
+    plain.ended("a", "wake demo", well=False)
+    assert "wake demo: failed after" in capsys.readouterr().out
+    assert plain.steps[0].document()["outcome"] == "failed"
+
+
+def test_what_runs_says_cannot_steer_the_terminal(capsys):
+    Progress(Out()).note("\x1b[2Jnode \x07ready")
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_only_the_outer_stages_are_counted():
+    plain = Progress(Out())
+    plain.stage_started("1", "create demo")
+    plain.stage_started("2", "prerequisites of demo")
+    plain.stage_ended("2", "prerequisites of demo", well=True)
+    plain.stage_ended("1", "create demo", well=True)
+    plain.stage_started("3", "delete demo")
+    plain.stage_ended("3", "delete demo", well=False)
+    assert [(stage.name, stage.well) for stage in plain.stages] == [("create demo", True), ("delete demo", False)]
+
+
+def test_the_live_view_keeps_one_line_a_step_however_much_it_says():
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=False)
+    live = LiveProgress(Out(), Live(console=console))
+    live.started("a", "create demo")
+    live.started("b", "create pool web")
+    live.line("a", "create demo", "create demo: waiting for " + "x" * 200)
+    console.print(live)
+    lines = screen.getvalue().splitlines()
+    assert [line[:8].split() for line in lines] == [["▸", "0s"], ["▸", "0s"]]
+    assert lines[0].rstrip().endswith("…")
+    live.ended("a", "create demo", well=True)
+    assert "✓ create demo" in screen.getvalue()
