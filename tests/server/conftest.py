@@ -22,7 +22,7 @@ from boatyard.settings import Settings
 TOY = Path(__file__).parent / "toy"
 
 
-def until(ask: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def until(ask: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     """The first true answer."""
     end, tick = time.monotonic() + seconds, threading.Event()
     while not (answer := ask()):
@@ -86,7 +86,7 @@ class Yard:
 
     def stop(self) -> int:
         assert self.process is not None
-        return self.process.stop(60)
+        return self.process.stop(90)
 
     @property
     def running(self) -> client.Running:

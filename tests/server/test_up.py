@@ -135,7 +135,7 @@ def test_stop_drains_running_flows_and_the_next_up_is_clean(yard: Yard):
     os.kill(yard.process.pid, signal.SIGTERM)
     until(lambda: "Stopping" in yard.said, "the drain")
     yard.let_go("drain")
-    assert yard.process.wait(60) == 0
+    assert yard.process.wait(120) == 0
     yard.process.kill()
     assert yard.lines("gate-drain", 2) == [str(flow_process), "done"]
     assert not yard.place.state.exists()

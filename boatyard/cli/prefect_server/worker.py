@@ -1,12 +1,11 @@
 """The process worker: takes scheduled runs off the work pool and starts one process for each."""
 
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from boatyard import run
-from boatyard.cli.prefect_server.place import POOL, worker_env
+from boatyard.cli.prefect_server.place import worker_env
 
 
 def start_worker(client: Mapping[str, str], log: Path) -> run.Process:
@@ -15,7 +14,5 @@ def start_worker(client: Mapping[str, str], log: Path) -> run.Process:
     How many runs go side by side is the work pool's limit: with a limit of its own the worker dies of a run that is put
     back on the queue before the worker has let go of its last process.
     """
-    argv = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-    argv += ["--name", f"{POOL}@{socket.gethostname()}", "--install-policy", "never"]
     env = worker_env(client) | {"BOATYARD_PREFECT_RUN_LOG": str(log.with_name("runs.log"))}
-    return run.start([*argv, "--no-create-pool-if-not-found"], log=log, env=env)
+    return run.start([sys.executable, "-m", "boatyard.cli.prefect_server.worker_process"], log=log, env=env)

@@ -40,7 +40,7 @@ def gate(name: str) -> int:
     """Says its pid, then waits until the test lets it go."""
     step(1)
     _note(f"gate-{name}", os.getpid())
-    end = SystemClock().monotonic() + 120
+    end = SystemClock().monotonic() + 600
     while not (OUT / f"go-{name}").exists() and SystemClock().monotonic() < end:
         time.sleep(0.05)
     _note(f"gate-{name}", "done")

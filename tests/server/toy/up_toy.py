@@ -22,5 +22,5 @@ def _prepared() -> Prepared:
 
 
 if __name__ == "__main__":
-    options = Options(port=int(sys.argv[1]), auth="--no-auth" not in sys.argv, drain=20, prepared=_prepared)
+    options = Options(port=int(sys.argv[1]), auth="--no-auth" not in sys.argv, drain=60, prepared=_prepared)
     sys.exit(up(Settings.load(), options, lambda line: sys.stdout.write(line + "\n") and sys.stdout.flush()))
