@@ -88,6 +88,18 @@ def test_remove_apps(house: House, cluster: Cluster) -> None:
     house.set_up(cluster)
 
 
+def test_the_journal_tells_of_the_kill_and_the_lease_is_taken_over_at_once(house: House, cluster: Cluster) -> None:
+    change = "before change in scale"
+    house.begin("flows.scale:scale_cluster", name=cluster.name, pools={"web": 3}, stop_at=change).stop(change).kill()
+    house.run("flows.scale:scale_cluster", name=cluster.name, pools={"web": 2}).well()
+    cut, taken = house.yard.store.journal.list(cluster.name, limit=500)[-2:]
+    assert (cut.verb, cut.outcome) == ("scale pool", "interrupted")
+    assert taken.verb == "take over lease"
+    assert "scale by flow run scale kept" in taken.reason
+    assert "whose process is gone" in taken.reason
+    house.is_whole(cluster)
+
+
 def test_scale(house: House, cluster: Cluster) -> None:
     sizes = itertools.cycle([4, 2])
 
