@@ -12,11 +12,11 @@ HOST = "127.0.0.1"
 POOL = "boatyard"
 
 # The task-run recorder writes one row a transaction by default: on SQLite twenty small flows then take half a minute
-# and answer 503 meanwhile. Leases in memory are lost by a restarted server, and the slot stays taken for ever.
+# and answer 503 meanwhile. Its flush interval is cut to whole seconds: below one, the idle server spins on a full core. Leases in memory are lost by a restarted server, and the slot stays taken for ever.
 _TUNING = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "50",

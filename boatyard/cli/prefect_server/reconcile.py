@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,41 +12,78 @@ from boatyard.cli.prefect_server.client import COMMAND_TAG, started_at
 from boatyard.errors import Temporary
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun, State
 
 _LIVE = ["RUNNING", "PENDING", "CANCELLING", "PAUSED"]
+GOES_ON = "goes-on"
+"""Tag of the deployments whose killed runs are put back on the queue."""
+TRIES = 3
+_SETTLES = timedelta(seconds=5)
+"""A crash is reported twice, by the process's keeper and by the worker; the second must not hit a run that goes on."""
+_TOO_OLD = timedelta(days=1)
+"""Nobody waits any more for what crashed before that."""
 
 
 def reconcile() -> list[str]:
     """Mark every deployed run without a process as what it is; their names. To be called while no worker of ours runs.
 
-    The automation "crashed run goes on" then puts those back on the queue whose flow is tagged so. A run whose process
-    outlived its worker is left alone: it still reports by itself.
+    `look_after` then puts those back on the queue whose deployment is tagged so. A run whose process outlived its
+    worker is left alone: it still reports by itself.
     """
     return _asked(_reconcile())
 
 
-def reconcile_commands() -> list[str]:
-    """Mark runs whose command was killed as crashed; their names. May be called at any time."""
-    return _asked(_reconcile_commands())
+def look_after() -> list[str]:
+    """Mark runs of killed commands as crashed, and put crashed runs tagged `goes-on` back on the queue; what was done.
+
+    May be called at any time. Not an automation: those live on events that a restarted server has forgotten.
+    """
+    return _asked(_look_after())
 
 
-async def _reconcile_commands() -> list[str]:
+async def _look_after() -> list[str]:
     from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        return [*await _end_commands(client), *await _go_on(client)]
+
+
+async def _end_commands(client: "PrefectClient") -> list[str]:
     from prefect.client.schemas import filters
     from prefect.states import Crashed
 
     live = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=_LIVE))
     called = filters.FlowRunFilterDeploymentId(is_null_=True)
-    lost = []
-    async with get_client() as client:
-        chosen = filters.FlowRunFilter(state=live, deployment_id=called)
-        for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200):
-            tag = next((tag for tag in run.tags if tag.startswith(COMMAND_TAG)), None)
-            if tag and not command_alive(tag):
-                await client.set_flow_run_state(run.id, Crashed(message="The command that ran this ended."), force=True)
-                lost.append(run.name)
-    return lost
+    said = []
+    chosen = filters.FlowRunFilter(state=live, deployment_id=called)
+    for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200):
+        tag = next((tag for tag in run.tags if tag.startswith(COMMAND_TAG)), None)
+        if tag and not command_alive(tag):
+            await client.set_flow_run_state(run.id, Crashed(message="The command that ran this ended."), force=True)
+            said.append(f"Run {run.name!r} lost the command that ran it; it is marked as crashed.")
+    return said
+
+
+async def _go_on(client: "PrefectClient") -> list[str]:
+    from prefect.client.schemas import filters
+    from prefect.states import AwaitingRetry
+
+    crashed = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=["CRASHED"]))
+    recent = filters.FlowRunFilterEndTime(after_=datetime.now(UTC) - _TOO_OLD)
+    tagged = filters.FlowRunFilterTags(all_=[GOES_ON])
+    said = []
+    chosen = filters.FlowRunFilter(state=crashed, tags=tagged, end_time=recent)
+    for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200):
+        settled = run.end_time is not None and datetime.now(UTC) - run.end_time > _SETTLES
+        # Inner runs go on with the outer one; count 0 never began and would crash again at once.
+        if settled and run.parent_task_run_id is None and 0 < run.run_count < TRIES:
+            state: State[Any] = AwaitingRetry(
+                message="The run's process ended before the run did; it goes on from what is there."
+            )
+            await client.set_flow_run_state(run.id, state, force=True)
+            said.append(f"Run {run.name!r} goes on, try {run.run_count + 1} of {TRIES}.")
+    return said
 
 
 def _asked(answer: Coroutine[Any, Any, list[str]]) -> list[str]:

@@ -18,7 +18,7 @@ from boatyard.errors import BoatyardError, Temporary
 from boatyard.settings import Settings
 
 Report = Callable[[str], None]
-_LOOK_EVERY = 60.0  # seconds between looks for runs of killed commands, which nobody else watches
+_LOOK_EVERY = 5.0  # seconds between looks for runs that were killed
 _AGAIN_AFTER = 5.0  # seconds until a worker is tried again that could not start because the server was busy
 
 
@@ -150,14 +150,14 @@ class _Supervisor:
             elif self._worker is None:
                 self._start_again()
             else:
-                self._look_for_killed_commands()
+                self._look_after_runs()
 
-    def _look_for_killed_commands(self) -> None:
-        from boatyard.cli.prefect_server.reconcile import reconcile_commands
+    def _look_after_runs(self) -> None:
+        from boatyard.cli.prefect_server.reconcile import look_after
 
         with contextlib.suppress(Temporary), client.connected(self._variables):  # a busy server: the next look finds it
-            for name in reconcile_commands():
-                self._report(f"Run {name!r} lost the command that ran it; it is marked as crashed.")
+            for line in look_after():
+                self._report(line)
 
     def _mend(self) -> None:
         if self._server and (code := self._server.process.poll()) is not None:
