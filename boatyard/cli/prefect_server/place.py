@@ -12,7 +12,8 @@ HOST = "127.0.0.1"
 POOL = "boatyard"
 
 # The task-run recorder writes one row a transaction by default: on SQLite twenty small flows then take half a minute
-# and answer 503 meanwhile. Its flush interval is cut to whole seconds: below one, the idle server spins on a full core. Leases in memory are lost by a restarted server, and the slot stays taken for ever.
+# and answer 503 meanwhile. Its flush interval is cut to whole seconds: below one, an idle server spins on a full core.
+# Leases in memory are lost by a restarted server, and the slot stays taken for ever.
 _TUNING = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
