@@ -4,6 +4,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# A busy machine is no failure; CI looks at the same examples every time, so that red means a change.
+hypothesis_settings.register_profile(
+    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
+hypothesis_settings.load_profile("house")
 
 MUST_RUN = {"twin", "server", "postgres", "browser"}
 
