@@ -3,12 +3,17 @@
 import sys
 from pathlib import Path
 
+from boatyard.cli.prefect_server.client import connected
+from boatyard.cli.prefect_server.private import NO_HEARTBEAT
 from boatyard.spec.load import load_cluster
-from flows.lifecycle import lifecycle
 
 
 def main(spec: Path) -> None:
-    lifecycle(load_cluster(spec), upgrades=["1.35", "1.36"], scale=[{"web": 10}, {"web": 5}], delete=True)
+    """As `boatyard up` and the command line run it."""
+    with connected(NO_HEARTBEAT):
+        from flows.lifecycle import lifecycle
+
+        lifecycle(load_cluster(spec), upgrades=["1.35", "1.36"], scale=[{"web": 10}, {"web": 5}], delete=True)
 
 
 if __name__ == "__main__":
