@@ -59,7 +59,8 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
     if plan.empty:
         return
     if plan.disruptive and operation().cluster.policy.upgrade.approve and not agreed:
-        answer = _ask(as_request(plan), plan.digest)
+        with operation().undecided():
+            answer = _ask(as_request(plan), plan.digest)
         if isinstance(answer, Refused):
             raise Unsafe(
                 f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done."

@@ -94,6 +94,7 @@ class Operation:
     run_id: str
     lease: Lease
     report: Report = field(default=silent)
+    _earlier: list[Cluster] = field(default_factory=list)
 
     def fence(self) -> None:
         """Raise `Fenced` when the lease was lost."""
@@ -167,17 +168,33 @@ class Operation:
     @contextmanager
     def wanting(self, cluster: Cluster) -> Iterator[None]:
         """Want `cluster` from now on; where the block is refused (`Unsafe`), what was wanted before stays wanted."""
-        before = self.yard.store.clusters.get(cluster.name)
+        known = self.yard.store.clusters.get(cluster.name)
+        before = None if known is None or known.state == "deleted" else Cluster.model_validate(known.desired)
         self.change_desired(cluster)
+        self._earlier += [before or cluster]
         try:
             yield
         except Unsafe:
-            if before is None or before.state == "deleted":
-                if self.observe().phase is Phase.ABSENT:
-                    self.yard.store.clusters.forget(cluster.name, fence=self.lease.number)
-            else:
-                self.change_desired(Cluster.model_validate(before.desired))
+            if before is not None:
+                self.change_desired(before)
+            elif self.observe().phase is Phase.ABSENT:
+                self.yard.store.clusters.forget(cluster.name, fence=self.lease.number)
             raise
+        finally:
+            self._earlier.pop()
+
+    @contextmanager
+    def undecided(self) -> Iterator[None]:
+        """While somebody is asked, the store holds what was wanted before; once there is an answer, what is wanted now.
+
+        The question may end this process and be answered days later: until then nobody else may take it for granted.
+        """
+        wanted = self.cluster
+        if self._earlier:
+            self.change_desired(self._earlier[-1])
+            self.cluster = wanted
+        yield
+        self.change_desired(wanted)
 
     def asked_for(self, evidence: str) -> None:
         """Somebody wants this cluster: counts as use now, and clean-up starts from the beginning."""
