@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := 0.13.9
 STAMP := $(VENV)/.installed
 TESTS ?= tests
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -q -n 2 --dist loadfile --durations=15
 
 .PHONY: help
 help: ## this list
@@ -40,7 +40,7 @@ up: tools ## server, UI, worker and deployments; Ctrl-C drains
 test: tools browser ## every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(TESTS)
 unit: $(STAMP) ## the tests that need no built tools
-	@$(BIN)/python -m pytest -q -m 'not twin and not server and not browser and not postgres' $(PYTEST_ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -m 'not twin and not server and not browser and not postgres' $(PYTEST_ARGS) $(TESTS)
 browser: ## Debian's Chromium for the browser tests, where it can be installed
 	@.ci/chromium
 

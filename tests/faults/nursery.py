@@ -3,10 +3,11 @@
 {"do": "start", "home": …, "flow": "flows.scale:scale_cluster", "arguments": {…}, "out": FOLDER} → {"pid": …}
 {"do": "wait", "pid": …} → {"status": …}   (negative: the signal that ended it)
 
-Nothing of the product is changed but that some of its methods count as moments: each is written to OUT/moments when it
-comes. `kill_at` N: the process kills itself with SIGKILL at the N-th; `stop_at` NAME: it stops itself with SIGSTOP at
-the first of that name. OUT/outcome tells how a run ended that was not killed, OUT/log what it said. `limit` makes time
-limits of steps that many seconds and retries quick, for tests in which nothing gets better by waiting.
+Nothing of the product is changed but that some of its methods count as moments: each is written to OUT/moments as it
+comes. `kill_at` N: the process kills itself with SIGKILL at the N-th; `stop_at` NAME: the thread that comes to the first
+of that name waits there until somebody writes to OUT/go. OUT/outcome tells how a run ended that was not killed, OUT/log
+what it said. `limit` makes time limits of steps that many seconds and retries quick, for tests in which nothing gets
+better by waiting.
 """
 
 import contextlib
@@ -47,6 +48,8 @@ class Moments:
     """Counts moments across threads, and dies at one of them."""
 
     def __init__(self, file: Path, kill_at: int | None, stop_at: str | None) -> None:
+        self._folder = file.parent
+        os.mkfifo(self._folder / "go")
         self._out = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._kill_at, self._stop_at = kill_at, stop_at
         self._count = 0
@@ -58,9 +61,17 @@ class Moments:
             os.write(self._out, f"{label}\n".encode())
             if self._count == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if label == self._stop_at:
+            stops = label == self._stop_at
+            if stops:
                 self._stop_at = None
-                os.kill(os.getpid(), signal.SIGSTOP)
+        if stops:
+            self._wait_to_go_on()
+
+    def _wait_to_go_on(self) -> None:
+        """Only this thread stands still: one stopped by a signal might hold the database's lock in another."""
+        (self._folder / "stopped").touch()
+        with (self._folder / "go").open() as sign:
+            sign.read()
 
     def wrap(
         self, owner: type, name: str, label: Callable[..., str], *, before: bool = False, after: bool = False
