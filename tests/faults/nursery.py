@@ -3,9 +3,9 @@
 {"do": "start", "home": …, "flow": "flows.scale:scale_cluster", "arguments": {…}, "out": FOLDER} → {"pid": …}
 {"do": "wait", "pid": …} → {"status": …}   (negative: the signal that ended it)
 
-Nothing of the product is changed but that some of its methods count as moments: each is written to OUT/moments as it
-comes. `kill_at` N: the process kills itself with SIGKILL at the N-th; `stop_at` NAME: the thread that comes to the first
-of that name waits there until somebody writes to OUT/go. OUT/outcome tells how a run ended that was not killed, OUT/log
+Nothing of the product is changed but that some of its methods count as moments: each is written to OUT/moments.
+`kill_at` N: the process kills itself with SIGKILL at the N-th; `stop_at` NAME: the thread that comes to the first of
+that name waits there until somebody writes to OUT/go. OUT/outcome tells how a run ended that was not killed, OUT/log
 what it said. `limit` makes time limits of steps that many seconds and retries quick, for tests in which nothing gets
 better by waiting.
 """
