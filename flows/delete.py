@@ -21,5 +21,5 @@ def delete_cluster(name: ClusterName, confirm: str) -> None:
     if confirm != name:
         raise Unsafe(f"to delete {name}, confirm must be {name!r}, found {confirm!r}; nothing was deleted.")
     with operate(name, "delete") as op:
-        run_plan(deletion(op.cluster, op.observe(), op.expected))
+        run_plan(deletion(op.cluster, op.observe(), op.expected), agreed=True)  # by the name, given twice
         prove_deleted()

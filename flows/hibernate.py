@@ -18,7 +18,7 @@ def hibernate_cluster(name: ClusterName) -> None:
         name: A cluster that Boatyard knows.
     """
     with operate(name, "hibernate") as op:
-        run_plan(hibernation(op.cluster, op.observe(), op.expected))
+        run_plan(hibernation(op.cluster, op.observe(), op.expected), agreed=True)  # by asking for it, or by schedule
 
 
 @flow(name="wake-cluster", flow_run_name="wake {name}")

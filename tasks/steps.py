@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Plan, Step, Verb
-from boatyard.plan.render import as_markdown, as_request, as_text, summary
+from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import Approved, Refused, request_approval
 from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
@@ -60,7 +60,7 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
         return
     if plan.disruptive and operation().cluster.policy.upgrade.approve and not agreed:
         with operation().undecided():
-            answer = _ask(as_request(plan), plan.digest)
+            answer = _ask(as_markdown(plan), plan.digest)
         if isinstance(answer, Refused):
             raise Unsafe(
                 f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done."

@@ -45,31 +45,15 @@ def as_text(plan: Plan) -> str:
 
 
 def as_markdown(plan: Plan) -> str:
-    """A table, for an artifact."""
-    lines = [f"**{summary(plan)}**", ""]
-    if plan.steps:
-        lines += ["| | Step | Why | Disrupts | Expected |", "|-|-|-|-|-|"]
-        lines += [
-            f"| `{sign(step)}` | **{step.verb}** {step.target}{_detail(step)} | {step.reason} |"
-            f" {step.disrupts or 'nothing'} | {format_duration(step.expected)} |"
-            for step in plan.steps
-        ]
-    if plan.incomplete:
-        lines += ["", "What else differs can be told once it answers; a second plan will show it."]
-    return "\n".join(lines)
-
-
-def as_request(plan: Plan) -> str:
-    """A list, for a form in a narrow window where the right half of a table would be hidden."""
+    """A list, for an artifact and for the question: of a table, the UI hides the right half where it is narrow."""
     lines = [f"**{summary(plan)}**", ""]
     for step in plan.steps:
-        lines.append(
-            f"- **{step.verb}** {step.target}{_detail(step)} ({format_duration(step.expected)}): {step.reason}"
-        )
+        what = f"`{sign(step)}` **{step.verb}** {step.target}{_detail(step)} ({format_duration(step.expected)})"
+        lines.append(f"- {what}: {step.reason}")
         if step.disrupts:
             lines.append(f"  - disrupts: {step.disrupts}")
     if plan.incomplete:
-        lines += ["", "What else differs can be told once it answers; a second plan will ask again."]
+        lines += ["", "What else differs can be told once it answers; a second plan will show it."]
     return "\n".join(lines)
 
 

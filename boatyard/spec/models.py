@@ -136,7 +136,7 @@ class Upgrade(Model):
     drain_timeout: Duration = timedelta(minutes=15)
     """How long a node's pods may take to leave before the step stops."""
     approve: bool = False
-    """Wait in the Prefect UI for approval before steps that disrupt."""
+    """Wait in the Prefect UI for approval before steps that disrupt. Asking to delete or hibernate is approval."""
 
 
 class Idle(Model):
