@@ -73,7 +73,21 @@ def upgrade_decision(op: Operation) -> Decision:
         return critical_path(op.plan_at(version, observed).only(Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL))
 
     now = op.yard.clock.now()
-    return _told(op, decide_maintenance(op.cluster, observed, driver.offered(), now, expected=expected))
+    decision = decide_maintenance(op.cluster, observed, driver.offered(), now, expected=expected)
+    if decision.to is not None and op.cluster.policy.upgrade.approve:
+        decision = _left_to_a_person(op, decision)
+    return _told(op, decision)
+
+
+def _left_to_a_person(op: Operation, due: Decision) -> Decision:
+    """A schedule cannot wait for an answer without keeping others from the cluster, so it only says what is due."""
+    name, to = op.cluster.name, due.to
+    emit_event(
+        "boatyard.upgrade.due",
+        resource={"prefect.resource.id": f"boatyard.cluster.{name}", "prefect.resource.name": name},
+        payload={"cluster": name, "owner": op.cluster.owner, "to": to, "reason": due.reason},
+    )
+    return Decision(Action.KEEP, f"an upgrade to {to} is due, and its policy asks for approval: start upgrade-cluster")
 
 
 def idle_decision(op: Operation) -> Decision:
