@@ -13,13 +13,13 @@ import benchmarks
 from benchmarks.base import Row, timed
 
 HERE = Path(__file__).parent
+HELPERS = {"__main__", "base", "twin"}
 
 
 def names() -> list[str]:
     """Every module that has something to run, found by listing."""
-    return sorted(
-        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in {"__main__", "base"}
-    )
+    found = pkgutil.iter_modules(benchmarks.__path__)
+    return sorted(module.name for module in found if module.name not in HELPERS and not module.ispkg)
 
 
 def main(wanted: list[str]) -> int:

@@ -32,7 +32,7 @@ def run() -> list[Row]:
 def _ours(name: str, folder: Path) -> float:
     """A Python process: start, imports, reading the files, applying."""
     with twin(name) as cluster:
-        argv = [sys.executable, "-m", "benchmarks.fleets.apply_folder", cluster.kubeconfig, folder]
+        argv = [sys.executable, "-m", "benchmarks.fleets.apply_folder", str(cluster.kubeconfig), str(folder)]
         seconds = timed(lambda: run_program(argv, timeout=600, cwd=Path(__file__).parent.parent))
         _complete(cluster)
         return seconds

@@ -68,7 +68,7 @@ def _by_hand(folder: Path) -> Life:
     parts = {f"BIN_{name.upper().replace('-', '_')}": str(toolbox().path(name)) for name in _PARTS}
     env = environment(folder, _HANDS, **parts)
     try:
-        done = run_program([HERE / "lifecycle.sh", folder], timeout=LIMIT, env=env)
+        done = run_program([str(HERE / "lifecycle.sh"), str(folder)], timeout=LIMIT, env=env)
     finally:  # the script cleans up itself, but not when it was killed
         with uninterrupted():
             argv = [toolbox().path("kwokctl"), "delete", "cluster", f"--name={NAME}", "--kubeconfig=/dev/null"]
@@ -109,7 +109,7 @@ def _by_flow(folder: Path) -> Life:
             BOATYARD_WHO="benchmark",
         )
         done = run_program(
-            [sys.executable, "-m", "benchmarks.fleets.live", spec], timeout=LIMIT, env=env, cwd=HERE.parent
+            [sys.executable, "-m", "benchmarks.fleets.live", str(spec)], timeout=LIMIT, env=env, cwd=HERE.parent
         )
         return _stages(server.api, done.seconds)
 

@@ -37,7 +37,7 @@ class Tally:
     def put(self, pod: Json, *, gone: bool = False) -> str:
         """Take in one pod's new state; its app."""
         metadata = pod["metadata"]
-        app = (metadata.get("labels") or {}).get("app", "")
+        app = str((metadata.get("labels") or {}).get("app", ""))
         if not gone and is_healthy(pod):
             self.healthy[metadata["uid"]] = app
         else:
