@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -q -n 2 --dist loadfile --durations=15
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -36,9 +36,11 @@ demo: tools ## one cluster's whole life on a real control plane
 up: tools ## server, UI, worker and deployments; Ctrl-C drains
 	@$(BIN)/boatyard up
 
-.PHONY: test unit browser
-test: tools browser ## every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(TESTS)
+.PHONY: test unit browser test-browser
+test: tools ## every test but those in a browser
+	@$(BIN)/python -m pytest -m 'not browser' $(PYTEST_ARGS) $(TESTS)
+test-browser: tools browser ## a person's way through the UI, in Chromium
+	@$(BIN)/python -m pytest -v -m browser tests/browser
 unit: $(STAMP) ## the tests that need no built tools
 	@$(BIN)/python -m pytest -m 'not twin and not server and not browser and not postgres' $(PYTEST_ARGS) $(TESTS)
 browser: ## Debian's Chromium for the browser tests, where it can be installed
