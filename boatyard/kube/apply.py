@@ -2,8 +2,8 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import orjson
 from boatyard.clock import Deadline
 from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client, Response
-from boatyard.kube.objects import CRD, MANAGER, Ref, labels, order, wave
+from boatyard.kube.objects import CRD, MANAGER, Ref, defined_kinds, labels, order, wave
 
 Report = Callable[[str], None]
 Fence = Callable[[], None]
@@ -102,9 +102,10 @@ def apply_objects(
 ) -> list[Applied]:
     """Apply every object, in the order given back; namespaced ones must name their namespace.
 
-    Definitions and namespaces go first and are waited for; then everything goes in parallel. An error does not stop the
-    others of its wave, so all are told at once: `ApplyConflicts` when all are conflicts, `Temporary` when all are
-    temporary, else `Permanent` with one line an object. force: take fields over from other managers.
+    Definitions and namespaces go first; then everything goes in parallel, objects of new kinds once those are served.
+    An error does not stop the others of its wave, so all are told at once: `ApplyConflicts` when all are conflicts,
+    `Temporary` when all are temporary, else `Permanent` with one line an object. force: take fields over from other
+    managers.
     """
     documents = list(objects)
     refs = [Ref.of(document) for document in documents]
@@ -123,11 +124,13 @@ def apply_objects(
         guard()
         return _apply_one(client, refs[index], documents[index], params, start, deadline)
 
-    sequence = sorted(range(len(refs)), key=lambda index: order(refs[index]))
     with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="apply") as pool:
         failures: list[tuple[Ref, BoatyardError]] = []
-        for number, group in itertools.groupby(sequence, key=lambda index: wave(refs[index])):
-            indices = list(group)
+        settled: Future[None] = Future()
+        settled.set_result(None)
+        for number, indices in _stages(documents, refs):
+            if number > 2:
+                settled.result()
             if number == 3 and not dry_run:
                 for namespace in {refs[index].namespace for index in indices if refs[index].kind == "Pod"}:
                     _service_account(client, namespace, deadline)
@@ -140,11 +143,25 @@ def apply_objects(
                 raise
             if failures and number == 0:
                 break
-            if number == 0 and not dry_run:
-                _settle(client, [done[index].object for index in indices if index in done], deadline)
+            if number == 0 and not dry_run:  # meanwhile goes on what needs no new definition
+                settled = pool.submit(_settle, client, [done[index].object for index in indices], deadline)
+        settled.result()
     if failures:
         raise _summary(failures)
     return [done[index] for index in range(len(refs))]
+
+
+def _stages(documents: Sequence[Mapping[str, Any]], refs: Sequence[Ref]) -> Iterator[tuple[float, list[int]]]:
+    """Indices by wave; objects of kinds that are defined among them come right before the last wave, as 2.5."""
+    own = defined_kinds(documents)
+
+    def stage(index: int) -> float:
+        document, number = documents[index], wave(refs[index])
+        return 2.5 if number == 2 and (document["apiVersion"], document["kind"]) in own else number
+
+    sequence = sorted(range(len(refs)), key=lambda index: (stage(index), order(refs[index])))
+    for number, group in itertools.groupby(sequence, key=stage):
+        yield number, list(group)
 
 
 def _collect(
