@@ -251,6 +251,7 @@ class ControlPlane:
             "PATH": str(self.layout.workdir / "no-programs"),  # it prefers any kubectl it finds to the configured one
             "HOME": str(self.layout.workdir),  # keeps it off the user's ~/.kwok and ~/.kube
             "KWOK_WORKDIR": str(self.layout.workdir),
+            "GOGC": "200",  # the components inherit it: an eighth less time for 80 MB more
         }
         command: list[str | Path] = [self.env.tool("kwokctl"), *arguments, f"--name={self.layout.name}"]
         if config is not None:
