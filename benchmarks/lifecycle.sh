@@ -9,6 +9,7 @@ set -euo pipefail
 FOLDER=$1
 NAME=life
 export KWOK_WORKDIR=$FOLDER/kwok KUBECONFIG=$FOLDER/kubeconfig
+export GOGC=200 # as Boatyard's driver starts the components
 trap 'kwokctl delete cluster --name "$NAME" --kubeconfig "$KUBECONFIG" >/dev/null 2>&1 || true' EXIT
 trap 'exit 130' INT TERM
 
