@@ -6,7 +6,8 @@ from boatyard.spec.types import ClusterName
 from flows.delete import delete_cluster
 from flows.hibernate import hibernate_cluster
 from tasks.options import ONCE, raise_all
-from tasks.upkeep import CLEAN_UP, Action, clean_slate, fell_idle, fleet, idle_decision, upkeep_of, warn_owner
+from tasks.upkeep import Action, fell_idle, fleet, idle_decision, upkeep_of, warn_owner
+from tasks.yard import CLEAN_UP
 
 
 @flow(name="cleanup-idle", flow_run_name="clean-up")
@@ -30,7 +31,7 @@ def clean_up(name: str) -> None:
             case Action.WARN:
                 warn_owner(op, decision.reason)
             case Action.CLEAR_WARNING:
-                clean_slate(op, decision.reason)
+                op.asked_for(decision.reason)
             case Action.HIBERNATE:
                 hibernate_cluster(name)
                 fell_idle(op)

@@ -7,6 +7,7 @@ from flows.hibernate import hibernate_cluster, wake_cluster
 from flows.upgrade import upgrade_cluster
 from tasks.options import ONCE, raise_all
 from tasks.upkeep import Action, fleet, sleep_decision, upgrade_decision, upkeep_of
+from tasks.yard import MAINTENANCE
 
 
 @flow(name="maintain-fleet", flow_run_name="maintenance")
@@ -22,7 +23,7 @@ def maintain_fleet(names: list[ClusterName] | None = None) -> None:
 @task(task_run_name="maintain {name}", **ONCE)
 def maintain(name: str) -> None:
     """One cluster. Its own trouble does not keep the others from their maintenance."""
-    with upkeep_of(name, "maintenance") as op:
+    with upkeep_of(name, MAINTENANCE) as op:
         if op is None:
             return
         match sleep_decision(op).action:

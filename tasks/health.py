@@ -1,11 +1,10 @@
 """A cluster's health: validated on demand, watched by schedule."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
-from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
 from boatyard.drivers.base import Driver
@@ -18,6 +17,7 @@ from boatyard.kube.conditions import Condition, observe_health
 from boatyard.plan.compute import target_version
 from boatyard.plan.model import Observed, Plan
 from boatyard.spec.models import Cluster
+from tasks.events import tell
 from tasks.options import RETRIED
 from tasks.steps import artifact_key
 from tasks.yard import operation, yard
@@ -78,7 +78,7 @@ def watch_over(name: str) -> Look:
     driver = here.reader(cluster)
     observed = driver.observe()
     now = here.clock.now()
-    found = _conditions(driver, cluster, observed)
+    found = _conditions(driver, cluster, observed, now)
     try:
         here.store.clusters.set_observed(name, observed.model_dump(mode="json"), fence=None)
         changed = [
@@ -91,9 +91,7 @@ def watch_over(name: str) -> Look:
     return Look(name, tuple(found), tuple(changed))
 
 
-def _conditions(driver: Driver, cluster: Cluster, observed: Observed) -> list[Condition]:
-    here = yard()
-    now = here.clock.now()
+def _conditions(driver: Driver, cluster: Cluster, observed: Observed, now: datetime) -> list[Condition]:
     plan = _plan(driver, cluster, observed)
     try:
         with Client(driver.kubeconfig()) as client:
@@ -118,11 +116,8 @@ def report_changes(looks: list[Look]) -> None:
     for name, each in changes:
         say = logger.warning if each.status == "False" else logger.info
         say("%s: %s is %s (%s): %s", name, each.type, each.status, each.reason, each.message)
-        emit_event(
-            f"boatyard.condition.{each.status.lower()}",
-            resource={"prefect.resource.id": f"boatyard.cluster.{name}", "prefect.resource.name": name},
-            payload={"type": each.type, "reason": each.reason, "message": each.message},
-        )
+        payload = {"type": each.type, "reason": each.reason, "message": each.message}
+        tell(name, f"condition.{each.status.lower()}", payload)
     if not changes:
         return
     rows = [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
 from boatyard.errors import Permanent, Unsafe
@@ -13,13 +13,11 @@ from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import Approved, Refused, request_approval
 from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
-from tasks.yard import operation
+from tasks.yard import SCHEDULED, operation
 
 CREATE = (Verb.CREATE, Verb.REPAIR, Verb.CREATE_POOL)
 APPS = (Verb.DEPLOY_APP, Verb.REMOVE_APP)
 UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL)
-SCHEDULED = frozenset({"maintenance", "clean-up"})
-"""Operations that nobody asked for: a wake by schedule is no sign that the cluster is used."""
 ROUNDS = 3
 """A plan may be incomplete (asleep, broken) once, then once more after a repair; more means it does not converge."""
 
@@ -101,13 +99,8 @@ def _run_steps(plan: Plan) -> None:
     futures: dict[str, PrefectFuture[None]] = {}
     for step in plan.steps:
         futures[step.id] = carry_out.submit(step, wait_for=[futures[name] for name in step.after])
-    pending, done = set(futures.values()), 0
-    while pending:
-        finished = wait(list(pending), timeout=1.0).done
-        if finished:
-            pending -= finished
-            done += len(finished)
-            update_progress_artifact(bar, progress=100.0 * done / len(plan.steps))
+    for done, _ in enumerate(as_completed(list(futures.values())), 1):
+        update_progress_artifact(bar, progress=100.0 * done / len(plan.steps))
     raise_all(list(futures.values()))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 
-from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
 from boatyard.drivers.base import Hibernatable, Upgradable
@@ -21,11 +20,11 @@ from boatyard.plan.upkeep import (
     decide_hibernation,
     decide_maintenance,
 )
-from tasks.yard import operate, yard
+from tasks.events import tell
+from tasks.yard import CLEAN_UP, operate, yard
 
-__all__ = ["Action", "clean_slate", "idle_decision", "sleep_decision", "upgrade_decision", "upkeep_of", "warn_owner"]
+__all__ = ["Action", "idle_decision", "sleep_decision", "upgrade_decision", "upkeep_of", "warn_owner"]
 
-CLEAN_UP = "clean-up"
 BY_HAND = frozenset({"hibernate", "wake"})
 """Operations that a person starts; the schedule's own run under other names."""
 
@@ -82,11 +81,7 @@ def upgrade_decision(op: Operation) -> Decision:
 def _left_to_a_person(op: Operation, due: Decision) -> Decision:
     """A schedule cannot wait for an answer without keeping others from the cluster, so it only says what is due."""
     name, to = op.cluster.name, due.to
-    emit_event(
-        "boatyard.upgrade.due",
-        resource={"prefect.resource.id": f"boatyard.cluster.{name}", "prefect.resource.name": name},
-        payload={"cluster": name, "owner": op.cluster.owner, "to": to, "reason": due.reason},
-    )
+    tell(name, "upgrade.due", {"cluster": name, "owner": op.cluster.owner, "to": to, "reason": due.reason})
     return Decision(Action.KEEP, f"an upgrade to {to} is due, and its policy asks for approval: start upgrade-cluster")
 
 
@@ -119,11 +114,7 @@ def warn_owner(op: Operation, reason: str) -> None:
     name, owner = op.cluster.name, op.cluster.owner
     op.yard.store.activity.warned(name, fence=op.lease.number)
     get_run_logger().warning("%s of %s looks idle: %s", name, owner or "nobody in particular", reason)
-    emit_event(
-        "boatyard.cluster.idle",
-        resource={"prefect.resource.id": f"boatyard.cluster.{name}", "prefect.resource.name": name},
-        payload={"cluster": name, "owner": owner, "reason": reason},
-    )
+    tell(name, "cluster.idle", {"cluster": name, "owner": owner, "reason": reason})
 
 
 def fell_idle(op: Operation) -> None:
@@ -133,11 +124,6 @@ def fell_idle(op: Operation) -> None:
     did not happen would look as if somebody had woken the cluster.
     """
     op.yard.store.activity.hibernated(op.cluster.name, fence=op.lease.number)
-
-
-def clean_slate(op: Operation, why: str) -> None:
-    """Somebody wants the cluster: clean-up starts from the beginning."""
-    op.yard.store.activity.woken(op.cluster.name, why, fence=op.lease.number)
 
 
 def _was_cut_off_asleep(op: Operation) -> bool:

@@ -19,6 +19,10 @@ from boatyard.store import Store
 from boatyard.tools import Toolbox
 from tasks import logs
 
+MAINTENANCE, CLEAN_UP = "maintenance", "clean-up"
+SCHEDULED = frozenset({MAINTENANCE, CLEAN_UP})
+"""Operations that nobody asked for: a wake by schedule is no sign that the cluster is used."""
+
 _current: ContextVar[Operation] = ContextVar("operation")
 
 
@@ -69,12 +73,18 @@ def operate(cluster: Cluster | str, name: str, *, wait: float = 0.0) -> Iterator
             yield outer
         return
     first = here.registered(target) if isinstance(cluster, str) else cluster
-    report = get_run_logger().info
-    with operating(here, first, name, who=who(), run_id=str(flow_run.id), wait=wait, report=report) as held:
+    with _held(first, name, wait) as held:
         if isinstance(cluster, str):
             held.cluster = here.registered(target)
-        with _running(held), nullcontext() if isinstance(cluster, str) else held.wanting(cluster):
+        with nullcontext() if isinstance(cluster, str) else held.wanting(cluster):
             yield held
+
+
+@contextmanager
+def reserve(cluster: Cluster, name: str, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lease of a cluster that may not be there, and change nothing yet; flows inside share the lease."""
+    with _held(cluster, name, wait):
+        yield
 
 
 @contextmanager
@@ -87,27 +97,25 @@ def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[
         except NotFound:
             yield None
             return
-        held = Operation(here, known, name, who(), str(flow_run.id), lease, get_run_logger().info)
-        with _running(held):
+        with _running(Operation(here, known, name, who(), str(flow_run.id), lease, get_run_logger().info)) as held:
             yield held
 
 
 @contextmanager
-def reserve(cluster: Cluster, name: str, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lease of a cluster that may not be there, and change nothing yet; flows inside share the lease."""
-    here = yard()
+def _held(cluster: Cluster, name: str, wait: float) -> Iterator[Operation]:
+    """Take the lease in the name of the running flow; the operation is then that of every flow inside."""
     report = get_run_logger().info
     with (
-        operating(here, cluster, name, who=who(), run_id=str(flow_run.id), wait=wait, report=report) as held,
+        operating(yard(), cluster, name, who=who(), run_id=str(flow_run.id), wait=wait, report=report) as held,
         _running(held),
     ):
-        yield
+        yield held
 
 
 @contextmanager
-def _running(held: Operation) -> Iterator[None]:
+def _running(held: Operation) -> Iterator[Operation]:
     token = _current.set(held)
     try:
-        yield
+        yield held
     finally:
         _current.reset(token)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boatyard.cli.output import Cell, Out
+from boatyard.cli.output import Out
 from boatyard.errors import BoatyardError
 
 if TYPE_CHECKING:
@@ -121,9 +121,3 @@ def document(planned: Planned) -> dict[str, Any]:
             for step in plan.steps
         ],
     }
-
-
-def phase_cell(phase: str) -> Cell:
-    """A phase in its colour."""
-    colours = {"running": "green", "absent": "dim", "hibernated": "cyan", "broken": "red", "partial": "yellow"}
-    return phase, colours.get(phase, "yellow")

@@ -27,12 +27,11 @@ def cluster(house: House) -> Cluster:
     return made
 
 
-def test_create(house: House) -> None:
-    cluster = house.spec("created", apps=False)
+def _sweep_from_nothing(house: House, flow: str, cluster: Cluster) -> None:
     sweep(
         house,
         lambda: Scenario(
-            "flows.create:create_cluster",
+            flow,
             {"cluster": cluster},
             cluster,
             prepare=lambda: house.delete(cluster),
@@ -40,21 +39,14 @@ def test_create(house: House) -> None:
         ),
     )
     house.delete(cluster)
+
+
+def test_create(house: House) -> None:
+    _sweep_from_nothing(house, "flows.create:create_cluster", house.spec("created", apps=False))
 
 
 def test_apply(house: House) -> None:
-    cluster = house.spec("applied")
-    sweep(
-        house,
-        lambda: Scenario(
-            "flows.apply:apply_cluster",
-            {"cluster": cluster},
-            cluster,
-            prepare=lambda: house.delete(cluster),
-            check=lambda: house.is_whole(cluster),
-        ),
-    )
-    house.delete(cluster)
+    _sweep_from_nothing(house, "flows.apply:apply_cluster", house.spec("applied"))
 
 
 def test_deploy_apps(house: House, cluster: Cluster) -> None:

@@ -5,12 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from boatyard.drivers.base import Env
 from boatyard.drivers.kwok import access, config, nodes, processes, state
-from boatyard.drivers.kwok.control_plane import served_minor
 from boatyard.drivers.kwok.nodes import NODES, Json
 from boatyard.drivers.kwok.state import Layout, PoolRecord, Record
 from boatyard.errors import BoatyardError
-from boatyard.kube.client import Client
-from boatyard.kube.inventory import observed_apps
 from boatyard.plan.model import Observed, ObservedPool, Phase
 from boatyard.spec.models import Cluster
 
@@ -48,6 +45,10 @@ def observe(cluster: Cluster, env: Env, layout: Layout) -> Observed:
 
 
 def _ask(cluster: Cluster, layout: Layout, record: Record, known: Observed) -> Observed:
+    from boatyard.drivers.kwok.control_plane import served_minor  # a third of a plan's start, needed only here
+    from boatyard.kube.client import Client
+    from boatyard.kube.inventory import observed_apps
+
     try:
         kubeconfig = access.admin(layout, record.ports["kubeApiserverPort"])
         with Client(kubeconfig, timeout=_TIMEOUT, retries=0) as client, ThreadPoolExecutor(4) as threads:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from boatyard.clock import Deadline, SystemClock
+from boatyard.drivers.kwok.ports import NAMES as PORTS
 from boatyard.errors import Temporary
 from boatyard.kube.client import Client
 from boatyard.run import minimal_env, run
@@ -26,14 +27,6 @@ _PROGRAMS = (
     "kwokctl",
     "kubectl",
     "helm",
-)
-_PORTS = (
-    "etcdPort",
-    "etcdPeerPort",
-    "kubeApiserverPort",
-    "kubeControllerManagerPort",
-    "kubeSchedulerPort",
-    "kwokControllerPort",
 )
 
 
@@ -55,7 +48,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _configuration(programs: dict[str, Path]) -> dict[str, object]:
     options: dict[str, object] = {"runtime": "binary", "bindAddress": "127.0.0.1", "kubeVersion": "v1.36.3"}
-    options |= dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    options |= dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     options |= {
         "etcdBinary": str(programs["etcd"]),
         "kubeApiserverBinary": str(programs["kube-apiserver"]),
