@@ -56,7 +56,7 @@ format: $(STAMP) ## mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 lock: $(STAMP) ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --group dev pyproject.toml -o requirements.lock
+	  --group dev --extra sandbox pyproject.toml -o requirements.lock
 bench: tools ## every benchmark, against what one would run by hand
 	@$(BIN)/python -m benchmarks
 
