@@ -7,7 +7,7 @@ Every method waits until its effect can be observed, and raises `DeadlineExceede
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -56,12 +56,16 @@ class Env:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something preflight has to say. `blocks`: a step must not start before it is mended."""
+    """Something preflight has to say. `blocks`: a step must not start before it is mended.
+
+    repair: makes or mends it, safe to repeat, fenced; None where a person must. `fix` says what it does, or what to do.
+    """
 
     subject: str
     problem: str
     fix: str
     blocks: bool = True
+    repair: Callable[[], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,16 @@ class Residue:
     owner: str = ""
     monthly_cost: float | None = None
     """US dollars; None where it costs nothing or is not known."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup of etcd, of one of its clusters (`main`, `events`), where `location` says. size in bytes."""
+
+    etcd: str
+    at: datetime
+    location: str
+    size: int = 0
 
 
 @runtime_checkable
@@ -179,4 +193,46 @@ class Snapshotable(Protocol):
 
     def restore(self, source: Path) -> None:
         """Bring the objects of a snapshot back, in place. `InvalidSpec` when the file is not one."""
+        ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """Settings of the cluster itself can be changed while it runs."""
+
+    def configure(self, changes: Sequence[str]) -> None:
+        """Make true what `Observed.differs` told, nodes replaced where they must be, one node pool after another.
+        `changes`: those that were agreed to; `Unsafe` when by now others would be made."""
+        ...
+
+
+@runtime_checkable
+class Rotatable(Protocol):
+    """Certificate authorities and service-account keys can be exchanged while the cluster runs."""
+
+    def rotation(self) -> Sequence[str]:
+        """Phases still to go through, of `stage`, `promote`, `distrust`; all of them when no rotation is under way."""
+        ...
+
+    def rotate(self, phase: str) -> None:
+        """Bring one phase about, and let every node take it up."""
+        ...
+
+
+@runtime_checkable
+class Adoptable(Protocol):
+    """Clusters that others made can be taken over without changing them."""
+
+    @classmethod
+    def found(cls, source: str, env: Env) -> Sequence[Cluster]:
+        """Specs of the clusters that `source` holds; planning any of them changes nothing. Reads only."""
+        ...
+
+
+@runtime_checkable
+class BackedUp(Protocol):
+    """The distribution makes backups of etcd by itself."""
+
+    def backups(self) -> Sequence[Backup]:
+        """All there are, newest first. Reads only."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from boatyard.drivers.base import Driver, Env, Hibernatable, Scalable, Upgradable
+from boatyard.drivers.base import Configurable, Driver, Env, Hibernatable, Rotatable, Scalable, Upgradable
 from boatyard.errors import NotFound, Unsupported
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
@@ -100,6 +100,18 @@ def _upgrade_control_plane(step: Step, driver: Driver, cluster: Cluster, env: En
     _upgradable(driver).upgrade_control_plane(step.params["version"])
 
 
+def _configure(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    if not isinstance(driver, Configurable):
+        raise _refuse(driver, "change settings of a running cluster")
+    driver.configure(tuple(step.params["changes"]))
+
+
+def _rotate(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    if not isinstance(driver, Rotatable):
+        raise _refuse(driver, "rotate keys")
+    driver.rotate(step.params["phase"])
+
+
 def _create_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
     _scalable(driver).create_pool(_pool(cluster, step.target), step.params["version"])
 
@@ -168,6 +180,8 @@ _METHODS: dict[Verb, Callable[[Step, Driver, Cluster, Env], None]] = {
     Verb.CONFIGURE_POOL: _configure_pool,
     Verb.UPGRADE_POOL: _upgrade_pool,
     Verb.DELETE_POOL: _delete_pool,
+    Verb.CONFIGURE: _configure,
+    Verb.ROTATE: _rotate,
     Verb.DEPLOY_APP: _deploy_app,
     Verb.REMOVE_APP: _remove_app,
 }
@@ -181,4 +195,6 @@ _CAPABILITY: dict[Verb, type] = {
     Verb.SCALE_POOL: Scalable,
     Verb.CONFIGURE_POOL: Scalable,
     Verb.DELETE_POOL: Scalable,
+    Verb.CONFIGURE: Configurable,
+    Verb.ROTATE: Rotatable,
 }

@@ -1,6 +1,6 @@
 """Desired against observed gives the plan. Pure: the same two values always give the same steps in the same order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ class _Draft:
 
     cluster: Cluster
     expected: Mapping[Verb, timedelta]
+    in_place: bool = True
     steps: list[Step] = field(default_factory=list)
 
     def add(
@@ -59,14 +60,20 @@ class _Draft:
 
 
 def compute(
-    cluster: Cluster, observed: Observed, apps: Mapping[str, str], expected: Mapping[Verb, timedelta] | None = None
+    cluster: Cluster,
+    observed: Observed,
+    apps: Mapping[str, str],
+    expected: Mapping[Verb, timedelta] | None = None,
+    *,
+    in_place: bool = True,
 ) -> Plan:
     """The plan from `observed` to `cluster`.
 
     apps: app name → digest of its source now. expected: verb → usual time, of one node where it works so.
+    in_place: labels and taints of nodes can be changed while they run; else nodes are replaced for it.
     Raises `Unsafe` when the spec pins a version below the observed one.
     """
-    draft = _Draft(cluster, expected or {})
+    draft = _Draft(cluster, expected or {}, in_place)
     name = cluster.name
     base: tuple[str, ...]
     match observed.phase:
@@ -86,7 +93,7 @@ def compute(
             base = _upgrade_control_plane(draft, observed, version, (create,))
         case Phase.RUNNING:
             version = target_version(cluster, observed)
-            base = _upgrade_control_plane(draft, observed, version, ())
+            base = _upgrade_control_plane(draft, observed, version, _configure(draft, observed))
     settled = _pools(draft, observed, version, base)
     _apps(draft, observed, apps, settled)
     return draft.plan()
@@ -122,6 +129,18 @@ def versions_between(observed: str, to: str) -> list[str]:
     return [to] if _below(observed, to) else []
 
 
+def _configure(draft: _Draft, observed: Observed) -> tuple[str, ...]:
+    """Settings of the cluster itself, before anything that would apply them unseen."""
+    reasons = list(observed.differs)
+    if observed.outdated:
+        reasons.append(f"{len(observed.outdated)} control-plane nodes were launched from an older configuration")
+    if not reasons:
+        return ()
+    disrupts = "nodes that need the change are replaced one by one, within PodDisruptionBudgets"
+    name = draft.cluster.name
+    return (draft.add(Verb.CONFIGURE, name, "; ".join(reasons), disrupts=disrupts, changes=list(observed.differs)),)
+
+
 def _upgrade_control_plane(draft: _Draft, observed: Observed, to: str, after: tuple[str, ...]) -> tuple[str, ...]:
     """One step a minor. Kubelets may be three minors behind: pools follow once, unless they would fall too far back."""
     if observed.version is None:
@@ -151,17 +170,24 @@ def _upgrade_pools(draft: _Draft, observed: Observed, to: str, after: tuple[str,
         seen = observed.pools.get(pool.name)
         if seen is None:
             continue
-        if reason := _replace_reason(pool, seen, to):
+        if reason := _replace_reason(draft, pool, seen, to):
             after = (_replace(draft, pool, seen, to, reason, after, to),)
     return after
 
 
-def _replace_reason(pool: Pool, seen: ObservedPool, to: str) -> str:
+def _replace_reason(draft: _Draft, pool: Pool, seen: ObservedPool, to: str) -> str:
+    """Why the pool's nodes must be new ones; empty when they need not."""
     behind = [version for version in seen.versions.values() if _below(version, to)]
     if behind:
         return f"{len(behind)} of {seen.count} nodes run {min(behind, key=Minor.parse)}, {to} is wanted"
     if pool.size and seen.size and pool.size != seen.size:
         return f"its nodes are {seen.size}, {pool.size} is wanted"
+    if seen.differs:
+        return "; ".join(seen.differs)
+    if not draft.in_place and (changed := _differences(pool, seen)):
+        return changed
+    if seen.outdated:
+        return f"{len(seen.outdated)} of {seen.count} nodes were launched from an older configuration"
     return ""
 
 
@@ -192,7 +218,7 @@ def _pools(draft: _Draft, observed: Observed, version: str, base: tuple[str, ...
             ends.append(draft.add(Verb.CREATE_POOL, pool.name, reason, after=base, version=version, count=pool.min))
             continue
         after = _adjust(draft, pool, seen, base)
-        if reason := _replace_reason(pool, seen, version):
+        if reason := _replace_reason(draft, pool, seen, version):
             after = (_replace(draft, pool, seen, version, reason, tuple(dict.fromkeys((*chain, *after))), ""),)
             chain = after
         ends.extend(after)
@@ -208,16 +234,20 @@ def _pools(draft: _Draft, observed: Observed, version: str, base: tuple[str, ...
 
 def _adjust(draft: _Draft, pool: Pool, seen: ObservedPool, after: tuple[str, ...]) -> tuple[str, ...]:
     """Labels, taints and size of one pool that exists."""
-    if changed := _differences(pool, seen):
+    if draft.in_place and (changed := _differences(pool, seen)):
         after = (draft.add(Verb.CONFIGURE_POOL, pool.name, changed, after=after),)
     count = min(max(seen.count, pool.min), pool.upper)
-    if count != seen.count:
+    bounds = seen.bounds or (pool.min, pool.upper)
+    if count != seen.count or bounds != (pool.min, pool.upper):
         fewer = seen.count - count
+        has = f"it has {seen.count} nodes"
+        if count == seen.count:
+            has = f"it may have {bounds[0]} to {bounds[1]} nodes"
         after = (
             draft.add(
                 Verb.SCALE_POOL,
                 pool.name,
-                f"it has {seen.count} nodes, the spec allows {pool.min} to {pool.upper}",
+                f"{has}, the spec allows {pool.min} to {pool.upper}",
                 after=after,
                 disrupts=f"pods of {fewer} nodes move" if fewer > 0 else None,
                 count=count,
@@ -294,6 +324,38 @@ def deletion(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timed
     if observed.phase is not Phase.ABSENT:
         draft.add(Verb.DELETE, cluster.name, "deletion was asked for", disrupts="the cluster and all on it are gone")
     return draft.plan()
+
+
+def rotation(
+    cluster: Cluster, observed: Observed, phases: Sequence[str], expected: Mapping[Verb, timedelta] | None = None
+) -> Plan:
+    """One step a phase, in their order. Raises `Unsafe` when the cluster does not run."""
+    if observed.phase is not Phase.RUNNING:
+        raise Unsafe(
+            f"cluster {cluster.name} is {observed.phase}; keys are rotated while it runs.", hint="Bring it up first."
+        )
+    draft = _Draft(cluster, expected or {})
+    after: tuple[str, ...] = ()
+    for phase in phases:
+        after = (
+            draft.add(
+                Verb.ROTATE,
+                cluster.name,
+                _ROTATION.get(phase, phase),
+                after=after,
+                disrupts="every node is replaced, within PodDisruptionBudgets",
+                suffix=phase,
+                phase=phase,
+            ),
+        )
+    return draft.plan()
+
+
+_ROTATION = {
+    "stage": "new keys are made, and trusted beside the old ones",
+    "promote": "the new keys sign, the old ones are still trusted",
+    "distrust": "the old keys are no longer trusted",
+}
 
 
 def scaling(

@@ -33,6 +33,12 @@ class ObservedPool(Model):
     taints: tuple[str, ...] = ()
     versions: dict[str, str] = {}
     ready: int = 0
+    bounds: tuple[int, int] | None = None
+    """Fewest and most nodes, where the provider keeps such bounds itself."""
+    differs: tuple[str, ...] = ()
+    """What else differs from the spec in ways only the driver knows, a line each; new nodes are needed for it."""
+    outdated: tuple[str, ...] = ()
+    """Nodes that were launched from an older configuration than the provider now holds."""
 
     @property
     def count(self) -> int:
@@ -55,6 +61,10 @@ class Observed(Model):
     endpoint: str | None = None
     pools: dict[str, ObservedPool] = {}
     apps: dict[str, ObservedApp] = {}
+    differs: tuple[str, ...] = ()
+    """Settings of the cluster that differ from the spec in ways only the driver knows, a line each."""
+    outdated: tuple[str, ...] = ()
+    """Control-plane nodes that were launched from an older configuration than the provider now holds."""
     detail: str = ""
     """Why the phase is PARTIAL or BROKEN, for people."""
 
@@ -72,6 +82,8 @@ class Verb(StrEnum):
     CONFIGURE_POOL = "configure pool"
     UPGRADE_POOL = "upgrade pool"
     DELETE_POOL = "delete pool"
+    CONFIGURE = "configure"
+    ROTATE = "rotate"
     DEPLOY_APP = "deploy app"
     REMOVE_APP = "remove app"
     DELETE = "delete"

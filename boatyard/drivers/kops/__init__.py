@@ -1,0 +1,1 @@
+"""Production clusters on an AWS account of one's own, by kOps."""
