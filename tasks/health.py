@@ -7,7 +7,8 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from boatyard.drivers.base import Driver
+from boatyard.drivers.backup import backup_condition
+from boatyard.drivers.base import BackedUp, Driver
 from boatyard.drivers.operation import plan_for
 from boatyard.errors import BoatyardError, NotFound
 from boatyard.kube.checks import Check, ValidationResult
@@ -15,7 +16,7 @@ from boatyard.kube.checks import validate as check
 from boatyard.kube.client import Client
 from boatyard.kube.conditions import Condition, observe_health
 from boatyard.plan.compute import target_version
-from boatyard.plan.model import Observed, Plan
+from boatyard.plan.model import Observed, Phase, Plan
 from boatyard.spec.models import Cluster
 from tasks.events import tell
 from tasks.options import RETRIED
@@ -93,11 +94,22 @@ def watch_over(name: str) -> Look:
 
 def _conditions(driver: Driver, cluster: Cluster, observed: Observed, now: datetime) -> list[Condition]:
     plan = _plan(driver, cluster, observed)
+    backups = _backups(driver, observed, now)
     try:
         with Client(driver.kubeconfig()) as client:
-            return observe_health(client, cluster, observed, now, plan=plan)
+            return observe_health(client, cluster, observed, now, plan=plan) + backups
     except BoatyardError:
-        return observe_health(None, cluster, observed, now, plan=plan)
+        return observe_health(None, cluster, observed, now, plan=plan) + backups
+
+
+def _backups(driver: Driver, observed: Observed, now: datetime) -> list[Condition]:
+    """The condition of etcd's backups, where the distribution makes some."""
+    if not isinstance(driver, BackedUp) or observed.phase is Phase.ABSENT:
+        return []
+    try:
+        return [backup_condition(driver.backups(), now, running=observed.phase is Phase.RUNNING)]
+    except BoatyardError as error:
+        return [Condition("BackupRecent", "Unknown", "NotRead", str(error))]
 
 
 def _plan(driver: Driver, cluster: Cluster, observed: Observed) -> Plan | None:

@@ -83,7 +83,8 @@ def operate(cluster: Cluster | str, name: str, *, wait: float = 0.0) -> Iterator
 @contextmanager
 def reserve(cluster: Cluster, name: str, *, wait: float = 0.0) -> Iterator[None]:
     """Hold the lease of a cluster that may not be there, and change nothing yet; flows inside share the lease."""
-    with _held(cluster, name, wait):
+    outer = _current.get(None)
+    with nullcontext() if outer is not None and outer.cluster.name == cluster.name else _held(cluster, name, wait):
         yield
 
 

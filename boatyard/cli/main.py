@@ -21,10 +21,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "completion": "Print the completion script for a shell.",
     },
     "Desired state": {
+        "prerequisites": "Check what a cluster needs first, and make or mend it.",
         "plan": "Show what differs from the spec; changes nothing.",
         "apply": "Show that plan, and carry it out.",
         "diff": "Show what deploying an app would change.",
         "deploy": "Deploy the cluster's apps.",
+        "adopt": "Take over the clusters of a state store, unchanged.",
     },
     "Look": {
         "status": "Show the fleet, or one cluster in detail.",
@@ -37,6 +39,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "scale": "Set the size of node pools.",
         "hibernate": "Put a cluster to sleep, with everything kept.",
         "wake": "Wake a hibernated cluster.",
+        "rotate": "Exchange a cluster's certificate authorities and keys.",
         "snapshot": "Write a cluster's objects to a file.",
         "restore": "Bring a snapshot's objects back.",
         "delete": "Delete a cluster, and prove that nothing is left.",

@@ -9,6 +9,7 @@ from boatyard.cli.output import Out
 from boatyard.errors import BoatyardError
 
 if TYPE_CHECKING:
+    from boatyard.drivers.base import Finding
     from boatyard.drivers.operation import Yard
     from boatyard.plan.model import Plan
     from boatyard.spec.models import Cluster
@@ -25,6 +26,8 @@ class Planned:
     cluster: "Cluster"
     plan: "Plan | None" = None
     error: BoatyardError | None = None
+    first: "tuple[Finding, ...]" = ()
+    """Of a cluster to be created: what is made or mended before."""
 
 
 def plan_all(yard: "Yard", clusters: "Sequence[Cluster]") -> list[Planned]:
@@ -37,10 +40,14 @@ def plan_all(yard: "Yard", clusters: "Sequence[Cluster]") -> list[Planned]:
 
 def _plan(yard: "Yard", cluster: "Cluster") -> Planned:
     from boatyard.drivers.operation import plan_for
+    from boatyard.plan.model import Verb
 
     try:
         driver = yard.reader(cluster)
-        return Planned(cluster, plan=plan_for(driver, cluster, driver.observe(), yard.settings.home))
+        plan = plan_for(driver, cluster, driver.observe(), yard.settings.home)
+        creates = any(step.verb is Verb.CREATE for step in plan.steps)
+        first = tuple(each for each in driver.preflight() if each.repair) if creates else ()
+        return Planned(cluster, plan=plan, first=first)
     except BoatyardError as error:
         return Planned(cluster, error=error)
 
@@ -53,6 +60,7 @@ def show(out: Out, planned: Sequence[Planned]) -> None:
         if at:
             out.line()
         if each.plan is not None:
+            _show_first(out, each)
             show_plan(out, each.plan)
         elif len(planned) > 1:
             out.say(f"{each.cluster.name}: {each.error}", indent="  ")
@@ -62,6 +70,16 @@ def show(out: Out, planned: Sequence[Planned]) -> None:
         out.say(f"{len(quiet)} of {len(planned)} clusters are as their specs say; nothing to do.")
     elif quiet and quiet[0].plan is not None:
         show_plan(out, quiet[0].plan)
+
+
+def _show_first(out: Out, planned: Planned) -> None:
+    if not planned.first:
+        return
+    out.line(out.paint(f"Before {planned.cluster.name} is created:", "bold"))
+    for each in planned.first:
+        _wrapped(out, "  ", f"+ {each.subject}: {each.fix}", "green")
+        _wrapped(out, "      ", f"because {each.problem}", "")
+    out.line()
 
 
 def show_plan(out: Out, plan: "Plan") -> None:
@@ -115,6 +133,7 @@ def document(planned: Planned) -> dict[str, Any]:
         "digest": plan.digest,
         "summary": summary(plan),
         "incomplete": plan.incomplete,
+        "prerequisites": [{"subject": f.subject, "problem": f.problem, "fix": f.fix} for f in planned.first],
         "expected_seconds": critical_path(plan).total_seconds(),
         "steps": [
             step.model_dump(mode="json", exclude={"expected"}) | {"expected_seconds": step.expected.total_seconds()}

@@ -223,6 +223,9 @@ class Rotatable(Protocol):
 class Adoptable(Protocol):
     """Clusters that others made can be taken over without changing them."""
 
+    adopts: ClassVar[tuple[str, ...]]
+    """How the sources begin that it reads, like `s3://`."""
+
     @classmethod
     def found(cls, source: str, env: Env) -> Sequence[Cluster]:
         """Specs of the clusters that `source` holds; planning any of them changes nothing. Reads only."""

@@ -3,7 +3,7 @@
 import importlib
 from typing import cast
 
-from boatyard.drivers.base import Driver, Env
+from boatyard.drivers.base import Adoptable, Driver, Env
 from boatyard.spec.models import Cluster
 from boatyard.spec.provider import driver_packages, settings_model
 
@@ -12,6 +12,15 @@ def driver_class(kind: str) -> type[Driver]:
     """The driver class of one kind; `NotFound` names the kinds there are."""
     settings_model(kind)
     return cast(type[Driver], importlib.import_module(f"{driver_packages()[kind]}.driver").Driver)
+
+
+def adopting(source: str) -> type[Adoptable] | None:
+    """The driver that takes clusters over from `source`; None when none does."""
+    for kind in driver_packages():
+        found = driver_class(kind)
+        if source.startswith(getattr(found, "adopts", ()) or "\0"):
+            return cast(type[Adoptable], found)
+    return None
 
 
 def driver_for(cluster: Cluster, env: Env) -> Driver:

@@ -61,6 +61,8 @@ def _detail(step: Step) -> str:
     if "count" in step.params:
         count = step.params["count"]
         return f" {'with' if step.verb == Verb.CREATE_POOL else 'to'} {count} {'node' if count == 1 else 'nodes'}"
+    if "phase" in step.params:
+        return f" ({step.params['phase']})"
     if "version" in step.params:
         return f" {'at' if step.verb == Verb.CREATE else 'to'} {step.params['version']}"
     return ""

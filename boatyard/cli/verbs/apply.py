@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boatyard.cli.me import who
 from boatyard.cli.output import Out
+from boatyard.cli.remember import remember
 from boatyard.cli.verb import target_argument, verb
 from boatyard.errors import BoatyardError, Unsafe
 
@@ -31,7 +31,10 @@ def command(out: Out, target: str, yes: bool) -> None:
         planned = _plan(out, target, None if again == 0 else set(documents))
         todo = [each for each in planned if each.plan]
         if again == 0:
-            documents |= {each.cluster.name: _remember(each) for each in planned if not each.plan}
+            for each in planned:
+                if not each.plan:
+                    remember(each.cluster)
+                    documents[each.cluster.name] = _nothing(each.cluster.name)
         if todo:
             _agree(todo, yes, out)
             documents |= _carry_out(out, todo)
@@ -56,22 +59,8 @@ def _plan(out: Out, target: str, only: set[str] | None) -> "list[Planned]":
     return planned
 
 
-def _remember(planned: "Planned") -> dict[str, object]:
-    """Nothing to do there; yet its owner or policy may have changed, and schedules go by what is remembered."""
-    from boatyard.clock import SystemClock
-    from boatyard.settings import Settings
-    from boatyard.store import reader
-
-    settings, name = Settings.load(), planned.cluster.name
-    with reader(settings.store_url) as look:
-        record = look.clusters.get(name)
-    wanted = planned.cluster.model_dump(mode="json")
-    if record is None or record.state == "deleted" or record.desired != wanted:
-        from boatyard.store import Store
-
-        with Store.open(settings.store_url, SystemClock()) as store, store.leases.hold(name, who(), "apply") as lease:
-            store.clusters.put(wanted, fence=lease.number)
-    return {"cluster": name, "operation": "apply", "outcome": "nothing to do"}
+def _nothing(cluster: str) -> dict[str, object]:
+    return {"cluster": cluster, "operation": "apply", "outcome": "nothing to do"}
 
 
 def _agree(todo: "list[Planned]", yes: bool, out: Out) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boatyard.errors import Unsafe
-from boatyard.plan.compute import by_dependency, compute, deletion, hibernation, scaling
+from boatyard.plan.compute import by_dependency, compute, deletion, hibernation, rotation, scaling
 from boatyard.plan.model import Observed, ObservedApp, ObservedPool, Phase, Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
 
@@ -177,6 +177,46 @@ def test_apps_come_after_what_they_depend_on():
 
 
 names = st.sampled_from(["a", "b", "c", "d"])
+
+
+def test_settings_of_the_cluster_change_before_its_version_and_name_what_they_are():
+    seen = running("1.35", pool("web", 2)).model_copy(update={"differs": ("dns: none, public is wanted",)})
+    plan = compute(cluster("1.36", pools=[{"name": "web", "min": 2}]), seen, {})
+    assert [s.verb for s in plan.steps] == [Verb.CONFIGURE, Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL]
+    assert plan.steps[0].params["changes"] == ["dns: none, public is wanted"]
+    assert plan.steps[0].disrupts
+    assert plan.steps[1].after == (plan.steps[0].id,)
+
+
+def test_nodes_of_an_older_configuration_are_replaced():
+    seen = running("1.35", pool("web", 2, outdated=("web-0",)))
+    (only,) = compute(cluster(pools=[{"name": "web", "min": 2}]), seen, {}).steps
+    assert only.verb is Verb.UPGRADE_POOL
+    assert only.reason == "1 of 2 nodes were launched from an older configuration"
+
+
+def test_labels_replace_nodes_where_they_cannot_be_changed_in_place():
+    wanted = cluster(pools=[{"name": "web", "min": 2, "labels": {"team": "data"}}])
+    (only,) = compute(wanted, running("1.35", pool("web", 2)), {}, in_place=False).steps
+    assert (only.verb, only.reason) == (Verb.UPGRADE_POOL, "labels differ (team)")
+
+
+def test_bounds_that_the_provider_keeps_follow_the_spec():
+    seen = running("1.35", pool("web", 3, bounds=(1, 4)))
+    (only,) = compute(cluster(pools=[{"name": "web", "min": 2, "max": 6}]), seen, {}).steps
+    assert (only.verb, only.params["count"], only.disrupts) == (Verb.SCALE_POOL, 3, None)
+    assert only.reason == "it may have 1 to 4 nodes, the spec allows 2 to 6"
+
+
+def test_rotation_goes_through_what_is_left_of_its_phases_and_only_while_the_cluster_runs():
+    plan = rotation(cluster(), running(), ["promote", "distrust"])
+    assert [s.params["phase"] for s in plan.steps] == ["promote", "distrust"]
+    assert plan.steps[1].after == (plan.steps[0].id,)
+    assert rotation(cluster(), running(), []).empty
+    with pytest.raises(Unsafe, match="hibernated"):
+        rotation(cluster(), Observed(phase=Phase.HIBERNATED), ["stage"])
+
+
 versions = st.sampled_from(["1.33", "1.34", "1.35", "1.36"])
 
 
@@ -207,7 +247,11 @@ def observations(draw):
     older = [v for v in ["1.33", "1.34", "1.35", "1.36"] if v <= version]
     pools = {
         name: ObservedPool(
-            name=name, versions={f"{name}-{i}": draw(st.sampled_from(older)) for i in range(draw(st.integers(0, 4)))}
+            name=name,
+            versions={f"{name}-{i}": draw(st.sampled_from(older)) for i in range(draw(st.integers(0, 4)))},
+            bounds=draw(st.none() | st.just((0, 9))),
+            differs=draw(st.sampled_from([(), ("its volume is gp2, gp3 is wanted",)])),
+            outdated=draw(st.sampled_from([(), ("i-1",)])),
         )
         for name in draw(st.lists(names, unique=True))
     }
@@ -215,7 +259,9 @@ def observations(draw):
         name: ObservedApp(name=name, digest=draw(names), complete=draw(st.booleans()))
         for name in draw(st.lists(names, unique=True))
     }
-    return Observed(phase=phase, version=version, pools=pools, apps=apps)
+    differs = draw(st.sampled_from([(), ("spec.sshAccess: ::/0, 10.0.0.0/8 is wanted",)]))
+    outdated = draw(st.sampled_from([(), ("i-2",)]))
+    return Observed(phase=phase, version=version, pools=pools, apps=apps, differs=differs, outdated=outdated)
 
 
 def after_step(seen: Observed, done: Step, wanted: Cluster, digests) -> Observed:
@@ -224,7 +270,11 @@ def after_step(seen: Observed, done: Step, wanted: Cluster, digests) -> Observed
     spec = wanted.pool(done.target) or Pool(name="x")
     match done.verb:
         case Verb.CREATE:
-            return seen.model_copy(update={"phase": Phase.RUNNING, "version": seen.version or done.params["version"]})
+            came = {"phase": Phase.RUNNING, "version": seen.version or done.params["version"]}
+            return seen.model_copy(update={**came, "differs": (), "outdated": ()})
+        case Verb.CONFIGURE:
+            assert tuple(done.params["changes"]) == seen.differs
+            return seen.model_copy(update={"differs": (), "outdated": ()})
         case Verb.UPGRADE_CONTROL_PLANE:
             assert int(done.params["version"][2:]) == int(seen.version[2:]) + 1, "a minor was skipped"
             return seen.model_copy(update={"version": done.params["version"]})
@@ -234,14 +284,15 @@ def after_step(seen: Observed, done: Step, wanted: Cluster, digests) -> Observed
             version = max(pools[done.target].versions.values(), default=seen.version)
             have = list(pools[done.target].versions.items())[: done.params["count"]]
             more = {f"{done.target}-new{i}": version for i in range(done.params["count"] - len(have))}
-            pools[done.target] = pools[done.target].model_copy(update={"versions": dict(have) | more})
+            sized = {"versions": dict(have) | more, "bounds": seen.pools[done.target].bounds and (spec.min, spec.upper)}
+            pools[done.target] = pools[done.target].model_copy(update=sized)
         case Verb.CONFIGURE_POOL:
             pools[done.target] = pools[done.target].model_copy(update={"labels": dict(spec.labels)})
         case Verb.UPGRADE_POOL:
             assert done.params["version"] <= seen.version, "a kubelet ahead of the API server"
-            pools[done.target] = pools[done.target].model_copy(
-                update={"versions": dict.fromkeys(pools[done.target].versions, done.params["version"])}
-            )
+            new = {"labels": dict(spec.labels), "differs": (), "outdated": ()}
+            new["versions"] = dict.fromkeys(pools[done.target].versions, done.params["version"])
+            pools[done.target] = pools[done.target].model_copy(update=new)
         case Verb.DELETE_POOL:
             del pools[done.target]
         case Verb.DEPLOY_APP:
@@ -252,12 +303,12 @@ def after_step(seen: Observed, done: Step, wanted: Cluster, digests) -> Observed
 
 
 @settings(max_examples=400, deadline=None)
-@given(wanted_clusters(), observations())
-def test_carrying_out_a_plan_leaves_nothing_to_do(wanted, seen):
+@given(wanted_clusters(), observations(), st.booleans())
+def test_carrying_out_a_plan_leaves_nothing_to_do(wanted, seen, in_place):
     digests = {app.name: f"new-{app.name}" for app in wanted.apps}
-    plan = compute(wanted, seen, digests)
+    plan = compute(wanted, seen, digests, in_place=in_place)
     assert isinstance(plan, Plan)
     assert all(s.expected > timedelta() for s in plan.steps)
     for done in plan.steps:
         seen = after_step(seen, done, wanted, digests)
-    assert compute(wanted, seen, digests).steps == ()
+    assert compute(wanted, seen, digests, in_place=in_place).steps == ()
