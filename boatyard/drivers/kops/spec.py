@@ -10,7 +10,13 @@ from boatyard.spec.provider import ProviderSettings
 from boatyard.spec.types import Cidr, Name
 
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", examples=["eu-central-1a"])]
-StateStore = Annotated[str, Field(pattern=r"^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9]$", examples=["s3://example-kops"])]
+StateStore = Annotated[
+    str, Field(pattern=r"^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/[^/\s]+)*$", examples=["s3://example-kops"])
+]
+
+
+VPC_RANGE = "172.20.0.0/16"
+"""What kOps gives a new VPC."""
 
 
 class Subnet(Model):
@@ -25,9 +31,10 @@ class Subnet(Model):
 class Volume(Model):
     """Root volume of an instance."""
 
-    size: Annotated[int, Field(ge=8, le=16384)] = 64
-    """GiB."""
-    type: Literal["gp3", "gp2", "io1", "io2"] = "gp3"
+    size: Annotated[int, Field(ge=8, le=16384)] | None = None
+    """GiB; kOps' own when left out: 64 for the control plane, 128 for nodes."""
+    type: Literal["gp3", "gp2", "io1", "io2"] | None = None
+    """gp3 when left out."""
     iops: Annotated[int, Field(ge=100, le=256000)] | None = None
     throughput: Annotated[int, Field(ge=125, le=2000)] | None = None
     """MiB a second; gp3 only."""
@@ -52,6 +59,13 @@ class Group(Model):
     """Security groups added to kOps' own."""
 
 
+class ControlPlaneGroup(Group):
+    """What kOps knows of the control plane's instance groups."""
+
+    groups: tuple[Name, ...] = ()
+    """Their names where they are not kOps' own (`control-plane-ZONE`): clusters that were adopted."""
+
+
 class Bastion(Model):
     """A host to reach nodes of a private topology by SSH."""
 
@@ -74,7 +88,7 @@ class Provider(ProviderSettings):
 
     kind: Literal["kops"]
     state_store: StateStore = Field(
-        default_factory=lambda: os.environ.get("KOPS_STATE_STORE", ""), validate_default=True
+        default_factory=lambda: os.environ.get("KOPS_STATE_STORE", "").rstrip("/"), validate_default=True
     )
     """Bucket that holds the clusters' records and keys; KOPS_STATE_STORE when left out."""
     zones: Annotated[tuple[Zone, ...], Field(min_length=1)]
@@ -93,8 +107,8 @@ class Provider(ProviderSettings):
     """Network plug-in."""
     vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] | None = None
     """An existing VPC; a new one is made when left out."""
-    network_cidr: Cidr = "172.20.0.0/16"
-    """Address range of the VPC."""
+    network_cidr: Cidr | None = None
+    """Address range of the VPC; when left out 172.20.0.0/16, or that of the existing VPC."""
     subnets: tuple[Subnet, ...] = ()
     """Existing subnets; kOps makes its own when left out."""
     api_access: tuple[Cidr, ...] = ("0.0.0.0/0", "::/0")
@@ -124,7 +138,7 @@ class Provider(ProviderSettings):
     """Drain nodes that AWS is about to take away."""
     pools: dict[Name, Group] = {}
     """More about single pools, by name."""
-    control_plane: Group = Group()
+    control_plane: ControlPlaneGroup = ControlPlaneGroup()
     """More about the control plane's instances."""
     raw: Raw = Raw()
     """Escape hatch: kOps' own fields."""
@@ -135,6 +149,11 @@ class Provider(ProviderSettings):
     def region(self) -> str:
         """`eu-central-1` of `eu-central-1a`."""
         return self.zones[0][:-1]
+
+    @property
+    def network_range(self) -> str | None:
+        """Address range of the VPC; None of an existing VPC whose range is not told."""
+        return self.network_cidr or (None if self.vpc is not None else VPC_RANGE)
 
 
 EXAMPLE = """\
