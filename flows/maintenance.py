@@ -11,13 +11,14 @@ from tasks.yard import MAINTENANCE
 
 
 @flow(name="maintain-fleet", flow_run_name="maintenance")
-def maintain_fleet(names: list[ClusterName] | None = None) -> None:
+def maintain_fleet(names: list[ClusterName] | None = None, rings: list[str] | None = None) -> None:
     """Look at every cluster, side by side, and do what is due now. A run that comes late decides by the time it runs.
 
     Args:
         names: Only these clusters; all that Boatyard keeps, when left out.
+        rings: Only clusters whose policy.maintenance.ring is one of these, so that each ring may have its own schedule.
     """
-    raise_all([maintain.submit(name) for name in fleet(names)])
+    raise_all([maintain.submit(name) for name in fleet(names, rings)])
 
 
 @task(task_run_name="maintain {name}", **ONCE)

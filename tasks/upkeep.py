@@ -20,6 +20,7 @@ from boatyard.plan.upkeep import (
     decide_hibernation,
     decide_maintenance,
 )
+from boatyard.spec.models import Cluster
 from tasks.events import tell
 from tasks.yard import CLEAN_UP, operate, yard
 
@@ -29,9 +30,13 @@ BY_HAND = frozenset({"hibernate", "wake"})
 """Operations that a person starts; the schedule's own run under other names."""
 
 
-def fleet(names: list[str] | None) -> list[str]:
-    """The clusters to look after: those named, else all that Boatyard keeps."""
-    return list(names) if names is not None else [record.name for record in yard().store.clusters.list()]
+def fleet(names: list[str] | None, rings: list[str] | None = None) -> list[str]:
+    """The clusters to look after: those named, else all that Boatyard keeps; of these, those in one of `rings`."""
+    if rings is None:
+        return list(names) if names is not None else [record.name for record in yard().store.clusters.list()]
+    kept = [Cluster.model_validate(record.desired) for record in yard().store.clusters.list()]
+    inside = [cluster.name for cluster in kept if cluster.policy.maintenance.ring in rings]
+    return [name for name in inside if names is None or name in names]
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class Maintenance(Model):
     window: Window | None = None
     """`Sat 02:00-06:00 Europe/Berlin`; none means never by schedule."""
     ring: str = "default"
-    """A word for clusters of the same weight, like `test` or `production`."""
+    """A word for clusters of the same weight, like `test` or `production`; a schedule may serve some of them."""
 
 
 class Upgrade(Model):

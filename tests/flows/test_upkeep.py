@@ -15,6 +15,7 @@ from flows.cleanup_idle import cleanup_idle
 from flows.hibernate import wake_cluster
 from flows.maintenance import maintain_fleet
 from flows.monitor import monitor_fleet
+from tasks.upkeep import fleet
 from tests.faults.harness import House
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
@@ -82,6 +83,22 @@ def test_an_idle_cluster_is_warned_hibernated_and_deleted(house: House, clock: S
     clock.advance(2 * HOUR)
     cleanup_idle([cluster.name])
     house.is_gone(cluster)
+
+
+def test_a_schedule_may_serve_some_rings_only(house: House) -> None:
+    """Clusters that are wanted and not there; nothing has to run to tell who is looked after."""
+    for name, ring in (("early", "canary"), ("late", "production")):
+        policy = {"maintenance": {"ring": ring}}
+        desired = {"name": name, "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.35"}, "policy": policy}
+        house.yard.store.clusters.put(Cluster.model_validate(desired).model_dump(mode="json"))
+    try:
+        assert fleet(None, ["canary"]) == ["early"]
+        assert fleet(["late", "early"], ["canary", "production"]) == ["early", "late"]
+        assert fleet(["late"], ["canary"]) == []
+        assert fleet(["late"]) == ["late"]
+    finally:
+        for name in ("early", "late"):
+            house.yard.store.clusters.forget(name)
 
 
 def test_a_cluster_goes_when_its_time_to_live_is_over(house: House, clock: ShiftedClock) -> None:
