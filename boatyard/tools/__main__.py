@@ -18,7 +18,7 @@ def _status(toolbox: Toolbox) -> int:
     for row in rows:
         text = f"{row.name:24} {row.state:8} {row.version or '-':10} {row.source or '-'}"
         sys.stdout.write(f"{text}  {row.advice or row.note}".rstrip() + "\n")
-    return 0 if all(row.state == "ok" for row in rows) else 9
+    return 0 if all(row.state == "ok" or not row.required for row in rows) else 9
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-KUBERNETES, ETCD, KWOK, HELM = "1.36.3", "3.6.8", "0.8.0", "4.2.3"
+KUBERNETES, ETCD, KWOK, HELM, KOPS = "1.36.3", "3.6.8", "0.8.0", "4.2.3", "1.36.2"
 
 Version = tuple[int, int, int]
 
@@ -57,6 +57,8 @@ class Tool:
     go_package: str | None = None
     go_binary: str = ""
     """What `go build` calls it, where that is not its name."""
+    on_demand: bool = False
+    """Installed only when asked for by name: nobody needs it but those who use its distribution."""
 
     def parse(self, output: str) -> str | None:
         """The version in what the program prints about itself, None when it is not this program."""
@@ -95,6 +97,11 @@ def neighbour_minor(found: Version, pinned: Version) -> bool:
 def same_major_not_older(found: Version, pinned: Version) -> bool:
     """For programs that keep compatibility within a major version: Helm."""
     return found[0] == pinned[0] and found[1:] >= pinned[1:]
+
+
+def not_older_minor(found: Version, pinned: Version) -> bool:
+    """For kOps, which supports Kubernetes up to its own minor."""
+    return found[0] == pinned[0] and found[1] >= pinned[1]
 
 
 _KUBECTL_WHEEL = (
@@ -141,11 +148,18 @@ def _helm() -> Tool:
     return Tool("helm", HELM, args, pattern, same_major_not_older, release, _layer("helm/helm"))
 
 
+def _kops() -> Tool:
+    url = f"https://github.com/kubernetes/kops/releases/download/v{KOPS}/kops-{{os}}-{{arch}}"
+    release, pattern = Release(url, f"{url}.sha256"), r"^Client version: v?(\S+)"
+    return Tool("kops", KOPS, ("version",), pattern, not_older_minor, release, on_demand=True)
+
+
 _ALL = (
     _etcd(),
     *(_kubernetes(name) for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")),
     *(_kwok(name) for name in ("kwok", "kwokctl")),
     _helm(),
+    _kops(),
 )
 CATALOGUE: Mapping[str, Tool] = {tool.name: tool for tool in _ALL}
 

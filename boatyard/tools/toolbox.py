@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 State = Literal["ok", "missing", "broken"]
 FIX = "Run `boatyard doctor --fix`."
+FIX_ON_DEMAND = "Put it on PATH, or run `boatyard prerequisites CLUSTER --fix` for a cluster that needs it."
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ class Toolbox:
             return self._found[name]
 
     def ensure(self, names: Sequence[str] | None = None) -> None:
-        """Install what is missing of `names` (None: the whole catalogue).
+        """Install what is missing of `names` (None: the whole catalogue but what is on demand).
 
         `MissingTool` says what could not be had from which source, and why.
         """
-        tools = [self._tool(name) for name in (self.catalogue if names is None else names)]
+        if names is None:
+            names = [tool.name for tool in self.catalogue.values() if not tool.on_demand]
+        tools = [self._tool(name) for name in names]
         if not self._missing(tools):
             return
         with self.cache.lock(self._report):
@@ -122,9 +125,9 @@ class Toolbox:
             return found[0]
         program = self.cache.program(tool.name, tool.version)
         if not program.exists():
-            raise MissingTool(f"{tool.name} {tool.version} is not installed.", hint=FIX)
+            raise MissingTool(f"{tool.name} {tool.version} is not installed.", hint=_fix(tool))
         if not self._sound(tool, fully=False):
-            raise MissingTool(f"{program} is not the program that was installed there.", hint=FIX)
+            raise MissingTool(f"{program} is not the program that was installed there.", hint=_fix(tool))
         return program
 
     def _sound(self, tool: Tool, *, fully: bool) -> bool:
@@ -149,14 +152,19 @@ class Toolbox:
     def _status(self, tool: Tool) -> ToolStatus:
         others = [f"{path} is {version or 'something else'}" for path, version in self._candidates(tool.name)]
         note = f"On PATH, but does not fit: {'; '.join(others)}." if others else ""
+        needed = not tool.on_demand
         if found := self._on_path(tool):
-            return ToolStatus(tool.name, "ok", found[1], tool.version, "PATH", found[0])
+            return ToolStatus(tool.name, "ok", found[1], tool.version, "PATH", found[0], needed)
         program = self.cache.program(tool.name, tool.version)
         if not program.exists():
-            return ToolStatus(tool.name, "missing", wanted=tool.version, advice=FIX, note=note)
+            return ToolStatus(tool.name, "missing", "", tool.version, "", None, needed, _fix(tool), note)
         if not self._sound(tool, fully=True):
-            advice = f"{program} was changed since it was installed. {FIX}"
-            return ToolStatus(tool.name, "broken", "", tool.version, "cache", program, advice=advice, note=note)
+            advice = f"{program} was changed since it was installed. {_fix(tool)}"
+            return ToolStatus(tool.name, "broken", "", tool.version, "cache", program, needed, advice, note)
         manifest = self.cache.manifest(tool.name, tool.version)
         source = f"cache, from {manifest.source}" if manifest else "cache"
-        return ToolStatus(tool.name, "ok", tool.version, tool.version, source, program, note=note)
+        return ToolStatus(tool.name, "ok", tool.version, tool.version, source, program, needed, note=note)
+
+
+def _fix(tool: Tool) -> str:
+    return FIX_ON_DEMAND if tool.on_demand else FIX

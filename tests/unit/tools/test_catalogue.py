@@ -26,6 +26,10 @@ from boatyard.tools.catalogue import CATALOGUE
         ("helm", "3.20.0", False),
         ("helm", "4.2.3+g1234567", True),
         ("helm", "", False),
+        ("kops", "1.36.0", True),
+        ("kops", "1.37.1", True),
+        ("kops", "1.35.4", False),
+        ("kops", "1.37.0-alpha.1", False),
     ],
 )
 def test_fits(name: str, version: str, fits: bool) -> None:
@@ -41,6 +45,8 @@ def test_fits(name: str, version: str, fits: bool) -> None:
         ("kube-scheduler", "Kubernetes v1.36.3\n", "1.36.3"),
         ("kwok", "kwok version v0.8.0 go1.26.8 (linux/amd64)\n", "0.8.0"),
         ("kwok", "kwokctl version v0.8.0 go1.26.8 (linux/amd64)\n", None),
+        ("kops", "Client version: 1.36.2\n", "1.36.2"),
+        ("kops", "Client version: 1.36.2 (git-v1.36.2)\n", "1.36.2"),
         ("helm", "v4.2.3", "4.2.3"),
         ("helm", "Usage: helm is a game", None),
     ],

@@ -115,7 +115,7 @@ def test_deletions_and_no_change_of_a_plan() -> None:
     ],
 )
 def test_what_kops_never_prints_is_refused(read: Any, text: str) -> None:
-    with pytest.raises(Permanent, match="kOps (printed|did not)"):
+    with pytest.raises(Permanent, match=r"kOps (printed|did not)"):
         read(text)
 
 
