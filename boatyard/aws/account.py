@@ -77,6 +77,17 @@ class Account:
                 found = iter(answer if isinstance(answer, list) else [answer])
             yield from (element for element in found if element is not None)
 
+    def credentials(self) -> dict[str, str]:
+        """Those in use now, as environment variables, for a program that is run in our name."""
+        with self._lock, told("reading our credentials"):
+            found = self._session(assumed=True).get_credentials()
+            frozen = found.get_frozen_credentials() if found is not None else None
+        if frozen is None:
+            return {}
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        values = (frozen.access_key, frozen.secret_key, frozen.token)
+        return {name: value for name, value in zip(names, values, strict=True) if value}
+
     def _caller(self) -> Mapping[str, str]:
         with self._lock:
             if self._identity is None:

@@ -1,0 +1,90 @@
+"""What one kOps cluster is reached by: account, state store, Auto Scaling groups, kOps itself, the API server."""
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from boatyard.aws.account import Account
+from boatyard.drivers.base import Env
+from boatyard.drivers.kops.command import Kops
+from boatyard.drivers.kops.fleet import Fleet
+from boatyard.drivers.kops.render import settings
+from boatyard.drivers.kops.store import Store
+from boatyard.kube.client import Client
+from boatyard.spec.models import Cluster
+
+
+class Reach:
+    """One cluster, and each of its sides, made when it is first needed; making one does no I/O."""
+
+    def __init__(self, cluster: Cluster, env: Env) -> None:
+        self.cluster, self.env = cluster, env
+        self.provider = settings(cluster)
+
+    @property
+    def name(self) -> str:
+        return self.cluster.name
+
+    @property
+    def folder(self) -> Path:
+        """Ours, on this machine: short-lived credentials and scratch, all private."""
+        return self.env.home / "kops" / self.name
+
+    @cached_property
+    def account(self) -> Account:
+        return Account(
+            self.provider.region,
+            home=self.env.home,
+            deadline=self.env.deadline,
+            profile=self.provider.profile,
+            role=self.provider.role,
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        """The state store's part that belongs to this cluster."""
+        return Store(self.account, self.provider.state_store, self.name, fence=self.env.fence)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """Its machines, as AWS has them."""
+        return Fleet(self.account, self.name, fence=self.env.fence)
+
+    @cached_property
+    def kops(self) -> Kops:
+        """`MissingTool` where there is none."""
+        return Kops(
+            self.env.tool("kops"),
+            name=self.name,
+            state_store=self.provider.state_store,
+            region=self.provider.region,
+            deadline=self.env.deadline,
+            folder=Path(self._scratch.name),
+            report=self.env.report,
+            environment=self._credentials(),
+            fence=self.env.fence,
+        )
+
+    def client(self, *, timeout: float = 30, retries: int = 3) -> Client:
+        """The API server as an administrator for an hour. `NotFound` for an absent cluster."""
+        from boatyard.drivers.kops.access import admin
+
+        return Client(admin(self).document, timeout=timeout, retries=retries)
+
+    @cached_property
+    def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
+        """Of this run alone: two that look at the same cluster do not get in each other's way."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="scratch-", dir=self.folder, ignore_cleanup_errors=True)
+
+    def _credentials(self) -> dict[str, str]:
+        """What kOps needs besides this process' own environment: the profile, or the role's session."""
+        given: dict[str, str] = {}
+        if self.provider.profile is not None:
+            given["AWS_PROFILE"] = self.provider.profile
+        if self.provider.role is not None:
+            given |= self.account.credentials()
+        if (endpoint := os.environ.get("AWS_ENDPOINT_URL")) and "S3_ENDPOINT" not in os.environ:
+            given["S3_ENDPOINT"] = endpoint  # kOps reads an emulated S3's address from a variable of its own
+        return given
