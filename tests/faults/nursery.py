@@ -40,6 +40,7 @@ from boatyard.spec.models import App, Cluster
 from boatyard.store.activity import ActivityLog
 from boatyard.store.claims import Claims
 from boatyard.store.clusters import Clusters
+from boatyard.store.conditions import Conditions
 from boatyard.store.leases import Leases
 from tasks import logs, steps
 
@@ -103,6 +104,7 @@ class Moments:
         self.wrap(Claims, "close", lambda *_: "hearing of a closing", after=True)
         self.wrap(Claims, "settle", lambda *_: "settling the claim", before=True, after=True)
         self.wrap(ActivityLog, "hibernated", lambda *_: "noting that it fell idle", before=True, after=True)
+        self.wrap(Conditions, "set", lambda *_: "writing down a condition", before=True, after=True)
         self.wrap(Leases, "acquire", lambda *_: "taking the lease", after=True)
         self.wrap(Leases, "release", lambda *_: "giving the lease back", before=True, after=True)
 

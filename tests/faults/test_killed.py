@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from boatyard.drivers.kwok.snapshot import read
+from boatyard.kube.conditions import TYPES
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
 from boatyard.store import Todo
@@ -194,6 +195,77 @@ def test_upgrade(house: House) -> None:
 
     sweep(house, scenario, sample=None if SAMPLE is None else SAMPLE + 5)
     house.delete(first)
+
+
+def test_maintenance(house: House) -> None:
+    """The window is open whenever the test runs; the channel allows one minor."""
+    opens, closes = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-2, 6))
+    policy = {"maintenance": {"window": f"daily {opens:%H:%M}-{closes:%H:%M}"}}
+    cluster = house.spec(
+        "maintained", version="1.33", kubernetes={"version": "1.33", "channel": "stable"}, policy=policy
+    )
+
+    def behind() -> None:
+        house.delete(cluster)
+        house.set_up(cluster)
+
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.maintenance:maintain_fleet",
+            {"names": [cluster.name]},
+            cluster,
+            prepare=behind,
+            check=lambda: house.is_whole(cluster, version="1.34"),
+        ),
+    )
+    house.delete(cluster)
+
+
+def test_validate(house: House, cluster: Cluster) -> None:
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.validate:validate_cluster",
+            {"name": cluster.name},
+            cluster,
+            prepare=lambda: house.set_up(cluster),
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+
+
+def test_prerequisites(house: House, cluster: Cluster) -> None:
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.prerequisites:prerequisites",
+            {"cluster": cluster},
+            cluster,
+            prepare=lambda: None,
+            check=lambda: house.is_whole(cluster),
+        ),
+    )
+
+
+def test_monitor(house: House, cluster: Cluster) -> None:
+    conditions = house.yard.store.conditions
+
+    def all_written() -> None:
+        found = {each.type: each.status for each in conditions.list(cluster.name)}
+        assert found.keys() == set(TYPES)
+        assert found["Reachable"] == found["NodesReady"] == found["InSync"] == "True", found
+
+    def blurred() -> None:
+        for kind in TYPES:
+            conditions.set(cluster.name, kind, "Unknown", "NotRead", "", now=datetime.now(UTC))
+
+    sweep(
+        house,
+        lambda: Scenario(
+            "flows.monitor:monitor_fleet", {"names": [cluster.name]}, cluster, prepare=blurred, check=all_written
+        ),
+    )
 
 
 def test_delete(house: House) -> None:
