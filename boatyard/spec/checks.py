@@ -69,6 +69,7 @@ def app_rules(app: Mapping[str, Any]) -> Iterator[Wrong]:
 
 def against_provider(data: Mapping[str, Any], settings: type[ProviderSettings]) -> Iterator[Wrong]:
     """What the provider can run; asked only of what is written: a stored cluster may be older than the list."""
+    yield from settings.rules(data)
     version = _mapping(data.get("kubernetes")).get("version")
     if settings.minors and isinstance(version, str) and version.count(".") in (1, 2):
         minor = ".".join(version.split(".")[:2])

@@ -49,7 +49,7 @@ def commented_example(kind: str) -> str:
     sample: dict[str, Any] = {
         "apiVersion": "boatyard/v1",
         "kind": "Cluster",
-        "name": "shop",
+        "name": settings.example_name,
         "owner": "team-shop@example.com",
         "labels": {"team": "shop"},
         "kubernetes": {"version": _version(settings), "channel": "stable"},

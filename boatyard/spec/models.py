@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import reduce
+from itertools import chain
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -202,7 +203,8 @@ class Cluster(Model):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        return judged(self, between_fields(self.model_dump(mode="json", exclude={"provider", "kubernetes"})))
+        data = self.model_dump(mode="json")
+        return judged(self, chain(between_fields(data), self.provider.rules(data)))
 
     def at_version(self, version: str) -> "Cluster":
         """The same cluster, wanting another Kubernetes version."""

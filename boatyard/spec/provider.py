@@ -5,6 +5,7 @@ A driver package named in the entry-point group `boatyard.drivers` has a module 
 
 import functools
 import importlib
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
@@ -34,6 +35,15 @@ class ProviderSettings(Model):
 
     sizes: ClassVar[tuple[str, ...]] = ()
     """Instance types this provider knows, for the nearest match in errors; empty when open-ended."""
+
+    example_name: ClassVar[str] = "shop"
+    """What an example's cluster is called; a provider may want more than a label."""
+
+    @classmethod
+    def rules(cls, cluster: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Rules between these settings and the rest of a cluster: where, and what is wrong there. `cluster` is plain
+        data, as from YAML: what was left out is not there, and any of it may be wrong in other ways."""
+        return iter(())
 
 
 @functools.cache

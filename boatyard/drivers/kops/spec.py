@@ -1,19 +1,49 @@
 """What a user may say of a kOps cluster on AWS."""
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from boatyard.spec.base import Model
 from boatyard.spec.provider import ProviderSettings
 from boatyard.spec.types import Cidr, Name
 
-Zone = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", examples=["eu-central-1a"])]
-StateStore = Annotated[
-    str, Field(pattern=r"^s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/[^/\s]+)*$", examples=["s3://example-kops"])
-]
 
+def _like(pattern: str, words: str) -> AfterValidator:
+    """Text of a form, which messages tell in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(check)
+
+
+def _shape(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
+
+
+_ZONE = r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]"
+_STORE = r"s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/[^/\s]+)*"
+_ID = r"-[0-9a-f]{8,17}"
+_DNS_ZONE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
+
+Zone = Annotated[str, _like(_ZONE, "an availability zone like eu-central-1a"), _shape(_ZONE, "eu-central-1a")]
+StateStore = Annotated[str, _like(_STORE, "s3://BUCKET or s3://BUCKET/PREFIX"), _shape(_STORE, "s3://example-kops")]
+VpcId = Annotated[str, _like(f"vpc{_ID}", "a VPC's id like vpc-0123456789abcdef0"), _shape(f"vpc{_ID}", "vpc-0a1b2c3d")]
+SubnetId = Annotated[
+    str, _like(f"subnet{_ID}", "a subnet's id like subnet-0123456789abcdef0"), _shape(f"subnet{_ID}", "subnet-0a1b2c3d")
+]
+GroupId = Annotated[
+    str, _like(f"sg{_ID}", "a security group's id like sg-0123456789abcdef0"), _shape(f"sg{_ID}", "sg-0a1b2c3d")
+]
+DnsZone = Annotated[
+    str, _like(_DNS_ZONE, "a hosted zone's name like k8s.example.com"), _shape(_DNS_ZONE, "k8s.example.com")
+]
 
 VPC_RANGE = "172.20.0.0/16"
 """What kOps gives a new VPC."""
@@ -22,7 +52,7 @@ VPC_RANGE = "172.20.0.0/16"
 class Subnet(Model):
     """A subnet of an existing VPC."""
 
-    id: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+    id: SubnetId
     zone: Zone
     type: Literal["public", "private", "utility"] = "public"
     """Utility subnets hold load balancers and NAT gateways of a private topology."""
@@ -55,7 +85,7 @@ class Group(Model):
     """With mixed instances of a spot pool: how many are always on demand."""
     max_price: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")] | None = None
     """Highest spot price in US dollars an hour; the on-demand price when left out."""
-    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
+    security_groups: tuple[GroupId, ...] = ()
     """Security groups added to kOps' own."""
 
 
@@ -76,7 +106,7 @@ class Raw(Model):
     """kOps' own fields, merged last over what Boatyard writes; kOps judges them."""
 
     cluster: dict[str, Any] = {}
-    """Merged into the `spec` of the Cluster."""
+    """Merged into the `spec` of the Cluster: mappings key by key, lists whole; null takes out what Boatyard writes."""
     groups: dict[str, dict[str, Any]] = {}
     """Instance group → merged into its `spec`; the control plane's are named `control-plane-ZONE`."""
 
@@ -85,6 +115,14 @@ class Provider(ProviderSettings):
     """Production clusters on an AWS account of one's own, by kOps."""
 
     minors: ClassVar[tuple[str, ...]] = ("1.33", "1.34", "1.35", "1.36")
+    example_name: ClassVar[str] = "shop.k8s.example.com"
+
+    @classmethod
+    def rules(cls, cluster: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Rules between these settings and the rest of a cluster."""
+        from boatyard.drivers.kops.rules import rules
+
+        return rules(cluster)
 
     kind: Literal["kops"]
     state_store: StateStore = Field(
@@ -99,13 +137,13 @@ class Provider(ProviderSettings):
     """IAM role to take on."""
     dns: Literal["public", "private", "none"] = "public"
     """Where the API server's name is: a public or private Route 53 zone, or nowhere (the load balancer's own)."""
-    dns_zone: str | None = None
+    dns_zone: DnsZone | None = None
     """Hosted zone; the nearest one above the cluster's name when left out."""
     topology: Literal["public", "private"] = "public"
     """Private nodes have no public address; they go out through NAT gateways."""
     networking: Literal["cilium", "calico", "amazonvpc", "kindnet", "kube-router"] = "cilium"
     """Network plug-in."""
-    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] | None = None
+    vpc: VpcId | None = None
     """An existing VPC; a new one is made when left out."""
     network_cidr: Cidr | None = None
     """Address range of the VPC; when left out 172.20.0.0/16, or that of the existing VPC."""
