@@ -23,7 +23,7 @@ def preflight(cluster: Cluster, env: Env, layout: Layout) -> list[Finding]:
             env.tool(tool)
         except BoatyardError as error:
             found.append(Finding(tool, error.message, error.hint or "boatyard doctor --fix"))
-    return found + _version(cluster) + _sizes(cluster) + _room(layout)
+    return found + _version(cluster) + _control_plane(cluster) + _sizes(cluster) + _room(layout)
 
 
 def _version(cluster: Cluster) -> list[Finding]:
@@ -32,6 +32,21 @@ def _version(cluster: Cluster) -> list[Finding]:
     if version in known:
         return []
     return [Finding("kubernetes.version", f"{version} is not one of {', '.join(known)}", f"choose {known[-1]}")]
+
+
+def _control_plane(cluster: Cluster) -> list[Finding]:
+    """It is one set of processes, whatever the spec wants: said, so that nobody counts on more."""
+    asked = {"size": cluster.control_plane.size, "count": cluster.control_plane.count}
+    asked = {name: value for name, value in asked.items() if value not in (None, 1)}
+    return [
+        Finding(
+            f"control_plane.{name}",
+            f"{value} has no effect: a kwok cluster has one control plane, of this machine's processes",
+            "leave it out",
+            blocks=False,
+        )
+        for name, value in asked.items()
+    ]
 
 
 def _sizes(cluster: Cluster) -> list[Finding]:

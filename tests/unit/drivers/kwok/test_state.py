@@ -180,12 +180,14 @@ def test_preflight_names_everything_at_once(tmp_path: Path) -> None:
         "name": "demo",
         "provider": {"kind": "kwok"},
         "kubernetes": {"version": "1.99"},
+        "control_plane": {"count": 3},
         "pools": [{"name": "a", "size": "huge"}, {"name": "b", "size": "vast"}],
     }
     clock = SystemClock()
     env = Env(tmp_path, clock, Deadline.after(5, "test", clock), lambda name: tmp_path / name)
     found = Driver(Cluster.model_validate(spec), env).preflight()
     assert [each.subject for each in found if each.blocks] == ["kubernetes.version", "pools.a.size", "pools.b.size"]
+    assert [each.subject for each in found if not each.blocks and each.subject != "memory"] == ["control_plane.count"]
 
 
 def test_the_example_is_a_valid_spec() -> None:
