@@ -1,0 +1,16 @@
+"""What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
+
+from boatyard.sandbox.aws.extension import groups, network
+
+__all__ = ["install"]
+
+_done = False
+
+
+def install() -> None:
+    """Mend moto in this process. May be called twice; cannot be undone."""
+    global _done
+    if not _done:
+        groups.install()
+        network.install()
+        _done = True

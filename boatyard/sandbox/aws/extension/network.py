@@ -1,0 +1,55 @@
+"""VPCs: what is still in use is not deleted, what is deleted leaves nothing, errors have AWS' own codes."""
+
+from typing import Any
+
+from boatyard.sandbox.aws.extension.mend import mend
+
+
+def install() -> None:
+    """Mend moto's subnets, network interfaces and DHCP options."""
+    from moto.ec2.exceptions import DependencyViolationError, InvalidDHCPOptionsIdError
+    from moto.ec2.models.instances import Instance
+    from moto.ec2.models.subnets import SubnetBackend
+
+    @mend(SubnetBackend, "delete_subnet")
+    def delete_subnet(original: Any, backend: Any, subnet_id: str) -> Any:
+        """Refused while something is in it; takes its place in route tables along."""
+        if why := _inside(backend, subnet_id):
+            raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted: {why}.")
+        deleted = original(backend, subnet_id)
+        for table in backend.route_tables.values():
+            for association in [key for key, target in table._associations.items() if target == subnet_id]:
+                del table._associations[association]
+        return deleted
+
+    @mend(InvalidDHCPOptionsIdError, "__init__")
+    def not_found(original: Any, error: Any, dhcp_options_id: str) -> None:
+        original(error, dhcp_options_id)
+        error.error_type = error.code = "InvalidDhcpOptionsID.NotFound"
+
+    @mend(Instance, "prep_nics")
+    def prep_nics(original: Any, instance: Any, nic_spec: list[dict[str, Any]], **kwargs: Any) -> None:
+        """An interface made for an instance ends with it, unless it was asked to stay."""
+        nics = nic_spec or [{"DeviceIndex": 0}]
+        for nic in nics:
+            if not nic.get("NetworkInterfaceId"):
+                nic.setdefault("DeleteOnTermination", True)
+        original(instance, nics, **kwargs)
+
+
+def _inside(backend: Any, subnet_id: str) -> str:
+    """What keeps a subnet from being deleted; empty when nothing does."""
+    from moto.elb.models import elb_backends
+    from moto.elbv2.models import elbv2_backends
+
+    for eni in backend.enis.values():
+        if getattr(eni.subnet, "id", "") == subnet_id:
+            return f"network interface {eni.id}"
+    balancers: list[Any] = [
+        *elb_backends[backend.account_id][backend.region_name].load_balancers.values(),
+        *elbv2_backends[backend.account_id][backend.region_name].load_balancers.values(),
+    ]
+    for balancer in balancers:
+        if any(getattr(subnet, "id", subnet) == subnet_id for subnet in balancer.subnets):
+            return f"load balancer {balancer.name}"
+    return ""
