@@ -10,7 +10,7 @@ from typing import Any
 
 from boatyard.spec.provider import ProviderSettings
 from boatyard.spec.windows import known_zone, zone_names
-from boatyard.spec.words import Path, did_you_mean, shown
+from boatyard.spec.words import Path, did_you_mean, shown, shown_name
 
 Wrong = tuple[Path, str]
 
@@ -112,7 +112,7 @@ def _depends_on(data: Mapping[str, Any]) -> Iterator[Wrong]:
                 continue
             if name not in position:
                 others = [other for other in islice(position, MOST_OTHERS) if other != app.get("name")]
-                allowed = ", ".join(others[:20]) or "none, there is no other app"
+                allowed = ", ".join(map(shown_name, others[:20])) or "none, there is no other app"
                 yield (
                     ("apps", at, "depends_on", index),
                     f"found {shown(name)}, allowed {allowed}{did_you_mean(name, others)}",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from boatyard.spec.words import Path, did_you_mean, shown
+from boatyard.spec.words import Path, did_you_mean, shown, shown_name
 
 Wrong = tuple[Path, str]
 Range = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -48,7 +48,7 @@ def _name(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> Iterator[W
     if isinstance(name, str) and "." not in name:
         yield (
             ("name",),
-            f"found {shown(name)}, allowed a full DNS name like {name[:40]}.k8s.example.com: kOps names by it",
+            f"found {shown(name)}, allowed a full DNS name like shop.k8s.example.com: kOps names by it",
         )
     if isinstance(name, str) and name.endswith(".k8s.local") and provider.get("dns", "public") != "none":
         text = "found a name below k8s.local, which has no hosted zone, allowed dns: none with such a name"
@@ -93,8 +93,11 @@ def _dns(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> Iterator[Wr
     if provider.get("dns", "public") == "none":
         yield ("provider", "dns_zone"), "found it with dns: none, allowed with dns: public or private"
     elif not f".{name}".endswith(f".{zone.rstrip('.')}"):
-        allowed = ", ".join(_above(name))
-        yield ("provider", "dns_zone"), f"found {shown(zone)}, allowed a zone that {name[:60]} lies in: {allowed}"
+        allowed = _listed(_above(name))
+        yield (
+            ("provider", "dns_zone"),
+            f"found {shown(zone)}, allowed a zone above the cluster's name: {allowed}",
+        )
 
 
 def _above(name: str) -> list[str]:
@@ -116,16 +119,19 @@ def _subnets(provider: Mapping[str, Any]) -> Iterator[Wrong]:
     for at, subnet in given:
         zone, kind = str(subnet.get("zone")), str(subnet.get("type", "public"))
         if zone not in zones:
-            yield ("provider", "subnets", at, "zone"), f"found {shown(zone)}, allowed {', '.join(zones)}"
+            yield ("provider", "subnets", at, "zone"), f"found {shown(zone)}, allowed {_listed(zones)}"
         if kind in ("public", "private", "utility") and kind not in needed:
             text = f"found {kind}, allowed {' or '.join(needed)} with topology: {'private' if private else 'public'}"
             yield ("provider", "subnets", at, "type"), text
         elif (zone, kind) in seen:
-            yield ("provider", "subnets", at), f"found a second {kind} subnet in {zone}, allowed one a zone"
+            yield (
+                ("provider", "subnets", at),
+                f"found a second {shown_name(kind)} subnet in {shown_name(zone)}, allowed one a zone",
+            )
         seen.add((zone, kind))
     missing = [f"{kind} in {zone}" for zone in zones for kind in needed if (zone, kind) not in seen]
     if missing:
-        text = f"found none that is {', '.join(missing)}, allowed {' and '.join(needed)} subnets in every zone"
+        text = f"found none that is {_listed(missing)}, allowed {' and '.join(needed)} subnets in every zone"
         yield ("provider", "subnets"), text
 
 
@@ -174,7 +180,7 @@ def _pools(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> Iterator[
     for name, more in _mapping(provider.get("pools")).items():
         where: Path = ("provider", "pools", name)
         if name not in pools:
-            allowed = ", ".join(list(pools)[:20]) or "none, there is no pool"
+            allowed = _listed(list(pools)) or "none, there is no pool"
             yield where, f"found {shown(name)}, allowed the name of a pool: {allowed}{did_you_mean(name, pools)}"
             continue
         yield from ((where + path, text) for path, text in _group(_mapping(more), pools[name], zones))
@@ -183,7 +189,7 @@ def _pools(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> Iterator[
 def _group(more: Mapping[str, Any], pool: Mapping[str, Any], zones: list[str]) -> Iterator[Wrong]:
     for at, zone in enumerate(_texts(more.get("zones"))):
         if zones and zone not in zones:
-            yield ("zones", at), f"found {shown(zone)}, allowed {', '.join(zones)}{did_you_mean(zone, zones)}"
+            yield ("zones", at), f"found {shown(zone)}, allowed {_listed(zones)}{did_you_mean(zone, zones)}"
     if not pool.get("spot"):
         for key in ("on_demand", "max_price"):
             if more.get(key):
@@ -228,7 +234,10 @@ def _volumes(provider: Mapping[str, Any]) -> Iterator[Wrong]:
         volume = _mapping(holder.get("volume"))
         kind = volume.get("type") or "gp3"
         if volume.get("throughput") is not None and kind != "gp3":
-            yield (*where, "volume", "throughput"), f"found it with type: {kind}, allowed only with gp3"
+            yield (
+                (*where, "volume", "throughput"),
+                f"found it with type: {shown_name(str(kind))}, allowed only with gp3",
+            )
         if volume.get("iops") is not None and kind == "gp2":
             yield (*where, "volume", "iops"), "found it with type: gp2, allowed with gp3, io1 or io2"
 
@@ -241,7 +250,7 @@ def _raw(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> Iterator[Wr
     known = [*_reserved(cluster, provider), *pools]
     for name, fields in _mapping(raw.get("groups")).items():
         if name not in known:
-            allowed = ", ".join(known[:20])
+            allowed = _listed(known)
             yield ("provider", "raw", "groups", name), f"unknown group, allowed {allowed}{did_you_mean(name, known)}"
         for key in _ELSEWHERE if name != BASTIONS else ("role",):
             if key in _mapping(fields):
@@ -289,6 +298,10 @@ def _small(cluster: Mapping[str, Any]) -> Iterator[str]:
     for _, pool in _items(cluster.get("pools")):
         if isinstance(size := pool.get("size"), str) and SMALL.fullmatch(size):
             yield f"pools: {size} of {pool.get('name')} leaves little for your own pods; t3.medium is the least."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(shown_name, names[:20]))
 
 
 def _bucket(store: Any) -> str:
