@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from boatyard.drivers.kops.compare import Differences, differences, merged
 from boatyard.drivers.kops.merge import merge
+from boatyard.drivers.kops.rules import control_plane_names
 from boatyard.drivers.kops.spec import Bastion, Group, Provider, Volume
 from boatyard.drivers.kops.subnets import names, ranges, subnets, zones_of
 from boatyard.spec.models import Cluster, Pool
@@ -55,15 +56,10 @@ def group_names(cluster: Cluster) -> list[str]:
 
 def control_plane_groups(cluster: Cluster) -> dict[str, str]:
     """Group → zone: `control-plane-ZONE`, or `control-plane-ZONE-N` where there are fewer zones than nodes."""
-    provider, count = settings(cluster), cluster.control_plane.count
-    zones = provider.control_plane.zones or provider.zones
-    known = provider.control_plane.groups
-    found = {}
-    for at in range(count):
-        zone = zones[at % len(zones)]
-        name = f"control-plane-{zone}" + (f"-{1 + at // len(zones)}" if count > len(zones) else "")
-        found[known[at] if at < len(known) else name] = zone
-    return found
+    more, count = settings(cluster).control_plane, cluster.control_plane.count
+    zones = more.zones or settings(cluster).zones
+    names = more.groups or control_plane_names(zones, count)
+    return {name: zones[at % len(zones)] for at, name in enumerate(names)}
 
 
 def _cluster(cluster: Cluster, provider: Provider, version: str) -> dict[str, Any]:

@@ -207,11 +207,13 @@ def _reserved(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[s
 
 def _control_plane_names(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> list[str]:
     more, count = _mapping(provider.get("control_plane")), _mapping(cluster.get("control_plane")).get("count", 1)
-    if groups := _texts(more.get("groups")):
-        return groups
     zones = _texts(more.get("zones")) or _texts(provider.get("zones"))
-    if not zones or not isinstance(count, int) or not 0 < count < 10:
-        return []
+    named = _texts(more.get("groups"))
+    return named or (control_plane_names(zones, count) if zones and count in (1, 3, 5) else [])
+
+
+def control_plane_names(zones: Sequence[str], count: int) -> list[str]:
+    """`control-plane-ZONE`, or `control-plane-ZONE-N` where there are fewer zones than nodes: kOps' names."""
     many = count > len(zones)
     return [
         f"control-plane-{zones[at % len(zones)]}{f'-{1 + at // len(zones)}' if many else ''}" for at in range(count)
@@ -284,14 +286,14 @@ def advice(cluster: Mapping[str, Any]) -> Iterator[str]:
     for key, what in (("api_access", "the API server"), ("ssh_access", "the nodes' SSH")):
         if "0.0.0.0/0" in provider.get(key, ("0.0.0.0/0",)):
             yield f"{key}: open to the whole internet; name the ranges that need {what}."
-    yield from _small(cluster)
 
 
 SMALL = re.compile(r"t[1-4][a-z]*\.(nano|micro|small)")
 """Under 4 GiB of memory: too small for etcd, API server and controllers together."""
 
 
-def _small(cluster: Mapping[str, Any]) -> Iterator[str]:
+def too_small(cluster: Mapping[str, Any]) -> Iterator[str]:
+    """Instance types that will not do, a sentence each."""
     size = _mapping(cluster.get("control_plane")).get("size")
     if isinstance(size, str) and SMALL.fullmatch(size):
         yield f"control_plane.size: {size} is too small, the control plane may never come up; t3.medium is the least."
