@@ -1,0 +1,147 @@
+"""Rolling update by watching, not by pausing: the next machine goes as soon as the cluster is seen to be whole again.
+
+Which machines are old is observed each time, by the launch template they came from, and a machine that was taken out of
+its group is known by kOps' own tag: a roll that was cut off goes on from where the cluster is. The first validation
+that does not come true in time ends it and says what was awaited.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from boatyard.drivers.kops import nodes
+from boatyard.drivers.kops.draining import discourage, drain_and_end
+from boatyard.drivers.kops.fleet import Machine, ScalingGroup
+from boatyard.drivers.kops.nodes import NODES
+from boatyard.drivers.kops.observe import running_version
+from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.scene import Scene, control_plane_lacks, look, of, unsettled
+from boatyard.drivers.kops.waiting import watching
+from boatyard.kube.client import Client
+
+_AT_ONCE = 20  # instances that AWS detaches in one request
+
+
+class Rolling:
+    """Replaces what is outdated. drain_timeout: seconds a node's pods may take to leave."""
+
+    def __init__(self, reach: Reach, client: Client, *, drain_timeout: float) -> None:
+        self._reach, self._client, self._drain_timeout = reach, client, drain_timeout
+
+    # control plane
+
+    def control_plane(self, groups: Sequence[str]) -> None:
+        """One after another: the others whole, this one drained and ended, the new one whole."""
+        while (scene := self._look()) and (old := _next(scene, groups)) is not None:
+            self._wait(partial(self._whole, groups, old))
+            self._say(f"control plane: {self._called(scene, old)} is to be replaced")
+            drain_and_end(self._reach, self._client, scene, [old], self._drain_timeout, self._end)
+            self._wait(partial(self._replaced, groups, old))
+        self._wait(lambda: control_plane_lacks(self._client, self._look(), groups))
+
+    def _whole(self, groups: Sequence[str], without: Machine) -> str:
+        """What the control plane lacks besides this machine: never two at once."""
+        scene = self._look()
+        for name in groups:
+            group = scene.group(name)
+            for machine in group.members if group is not None else ():
+                node = scene.node(machine)
+                if machine.id != without.id and (node is None or not nodes.ready(node)):
+                    return f"{machine.id} of {name} to be Ready"
+        return ""
+
+    def _replaced(self, groups: Sequence[str], gone: Machine) -> str:
+        scene = self._look()
+        if gone.id in {machine.id for name in groups if (group := scene.group(name)) for machine in group.machines}:
+            return f"{gone.id} to end"
+        return control_plane_lacks(self._client, scene, groups)
+
+    # pools
+
+    def pool(self, name: str, surge: int) -> None:
+        """Up to `surge` old machines at a time leave the group, which starts others; once these are Ready, the old ones
+        are drained and ended. So there are never fewer nodes than the group should have."""
+        while (scene := self._look()) and (group := scene.group(name)) is not None:
+            old = _oldest_first(scene, [machine for machine in group.members if machine.outdated])
+            if not old and not group.detached:
+                break
+            self._discourage(scene, old)
+            self._detach(name, group, old[: max(0, surge - len(group.detached))])
+            self._wait(lambda: self._fresh(name))
+            scene = self._look()
+            leaving = [machine for machine in scene.fleet[name].machines if machine.detached]
+            drain_and_end(self._reach, self._client, scene, leaving, self._drain_timeout, self._end)
+            self._wait(partial(self._gone, {each.id for each in leaving}))
+        self._wait(lambda: unsettled(self._look(), name))
+
+    def _detach(self, name: str, group: ScalingGroup, machines: Sequence[Machine]) -> None:
+        for start in range(0, len(machines), _AT_ONCE):
+            some = machines[start : start + _AT_ONCE]
+            self._say(f"pool {name}: {', '.join(each.id for each in some)} leave for new ones")
+            self._reach.fleet.detach(group, some)
+
+    def _fresh(self, name: str) -> str:
+        """What is missing until every machine that the group has by now, but the old ones, is a Ready node."""
+        scene = self._look()
+        group = scene.fleet[name]
+        if len(group.members) != group.desired:
+            return f"{group.desired} instances of {name}, it has {len(group.members)}"
+        waiting = [
+            machine.id
+            for machine in group.members
+            if not machine.outdated and not ((node := scene.node(machine)) is not None and nodes.ready(node))
+        ]
+        return f"{', '.join(waiting[:3])} of {name} to be Ready" if waiting else ""
+
+    def _gone(self, ids: set[str]) -> str:
+        """Old machines and their nodes."""
+        scene = self._look()
+        machines = {machine.id for group in scene.fleet.values() for machine in group.machines}
+        left = sorted(ids & (machines | set(scene.nodes)))
+        return f"{', '.join(left[:3])} to leave the cluster" if left else ""
+
+    def _discourage(self, scene: Scene, old: Sequence[Machine]) -> None:
+        found = (scene.node(machine) for machine in old)
+        discourage(self._reach, self._client, [node for node in found if node is not None])
+
+    # parts
+
+    def _look(self) -> Scene:
+        return look(self._reach, self._client)
+
+    def _wait(self, lacks: Callable[[], str]) -> None:
+        with watching(self._reach.env, self._client, NODES) as lookout:
+            lookout.until(lacks)
+
+    def _end(self, machine: Machine) -> None:
+        self._reach.fleet.end(machine)
+        self._say(f"{machine.id} is ending")
+
+    def _called(self, scene: Scene, machine: Machine) -> str:
+        node = scene.node(machine)
+        return f"{nodes.name_of(node)} ({nodes.version_of(node)})" if node is not None else machine.id
+
+    def _say(self, line: str) -> None:
+        self._reach.env.report(line)
+
+
+def _next(scene: Scene, groups: Sequence[str]) -> Machine | None:
+    """The old control-plane machine to be replaced first: one that is no use as it is, else in the groups' order."""
+    old = [machine for name in groups if (group := scene.group(name)) for machine in group.machines if machine.outdated]
+    return next(iter(_oldest_first(scene, old)), None)
+
+
+def _oldest_first(scene: Scene, machines: Sequence[Machine]) -> list[Machine]:
+    """Those that are not Ready, then those that were cordoned, then by age."""
+
+    def order(machine: Machine) -> tuple[bool, bool, str, str]:
+        node = scene.node(machine)
+        if node is None:
+            return (False, False, "", machine.id)
+        return (nodes.ready(node), not nodes.cordoned(node), node["metadata"]["creationTimestamp"], machine.id)
+
+    return sorted(machines, key=order)
+
+
+def oldest_version(scene: Scene, groups: Sequence[str]) -> str | None:
+    """Of the control plane; None while no node of it has joined."""
+    return running_version("", of(scene, groups)) or None
