@@ -150,6 +150,8 @@ def _change(wanted: Any, found: Any, path: Path, rules: _Rules) -> Iterator[tupl
             yield from _changes({}, found, path, rules)
         elif rules.surplus(path, found):
             yield path, found, wanted
+    elif found is _ABSENT and isinstance(wanted, Mapping) and wanted and rules.inside(path):
+        yield from _changes(wanted, {}, path, rules)
     elif found is _ABSENT:
         if wanted != [] and not rules.needless(path):
             yield path, found, wanted
@@ -176,8 +178,15 @@ def _merged(desired: Any, stored: Any, path: Path, rules: _Rules) -> Any:
                 result[key] = left
         elif not rules.surplus(below, found):
             result[key] = found
-    new = {key: value for key, value in desired.items() if key not in stored}
-    return result | {key: value for key, value in new.items() if not rules.needless((*path, str(key)))}
+    for key, wanted in desired.items():
+        below = (*path, str(key))
+        if key in stored or rules.needless(below):
+            continue
+        inner = isinstance(wanted, Mapping) and wanted and rules.inside(below)
+        added = _merged(wanted, {}, below, rules) if inner else wanted
+        if added or not inner:
+            result[key] = added
+    return result
 
 
 def _equal(desired: Any, stored: Any, path: Path) -> bool:
