@@ -18,6 +18,7 @@ class Driver:
     """One kOps cluster. See `boatyard.drivers.base` for what each method promises."""
 
     kind: ClassVar[str] = "kops"
+    adopts: ClassVar[tuple[str, ...]] = ("s3://",)
     facts: ClassVar[Facts] = Facts(
         title="kOps (AWS)",
         production_use="yes",

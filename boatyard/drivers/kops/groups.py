@@ -62,7 +62,7 @@ class Groups:
         scene = self._look()
         group = scene.group(name)
         if group is None:
-            self._refuse_ahead(record, scene)
+            refuse_ahead(self._reach, record, scene)
             changes.apply(self._reach, guard.groups(f"scaling pool {name}", [name]), [name])
             scene = self._look()
             group = scene.fleet[name]
@@ -114,7 +114,7 @@ class Groups:
         stored = record.groups.get(pool.name)
         wanted = self._document(record, pool)
         document = wanted if stored is None else render.merged(wanted, stored)
-        self._refuse_ahead(record, self._look())
+        refuse_ahead(self._reach, record, self._look())
         if stored is None or document != stored:
             with changes.changing(self._reach, scope, [pool.name]):
                 self._reach.kops.replace([document])
@@ -142,15 +142,6 @@ class Groups:
     def _look(self) -> Scene:
         return look(self._reach, self.client)
 
-    def _refuse_ahead(self, record: Record, scene: Scene) -> None:
-        """A node must never be newer than the API server, and an update gives a group the registered version."""
-        running = oldest_version(scene, record.control_plane)
-        if running and record.version and Minor.parse(record.version) > Minor.parse(running):
-            raise Unsafe(
-                f"cluster {self._reach.name}: its control plane is on its way from {running} to {record.version}.",
-                hint="Let that upgrade end first: new nodes would be newer than the API server.",
-            )
-
     def _wanted_bounds(self, record: Record, name: str, count: int) -> tuple[int, int]:
         """What the spec says, else what is registered, in any case with room for `count`."""
         pool, spec = self._reach.cluster.pool(name), record.groups[name]["spec"]
@@ -165,12 +156,12 @@ class Groups:
         scope = guard.groups(f"scaling pool {name}", [name])
         group = self._reach.fleet.read().get(name)
         if (int(spec.get("minSize") or 0), int(spec.get("maxSize") or 0)) != (lowest, highest):
-            self._refuse_ahead(record, self._look())
+            refuse_ahead(self._reach, record, self._look())
             with changes.changing(self._reach, scope, [name]):
                 bounds = {"spec.minSize": str(lowest), "spec.maxSize": str(highest)}
                 self._reach.kops.set_group(name, bounds)
         elif group is None or (group.minimum, group.maximum) != (lowest, highest):
-            self._refuse_ahead(record, self._look())
+            refuse_ahead(self._reach, record, self._look())
             changes.apply(self._reach, scope, [name])
 
     def _shrink(self, scene: Scene, group: ScalingGroup, count: int, lowest: int, highest: int) -> None:
@@ -254,6 +245,16 @@ class Groups:
 
         with watching(self._reach.env, self.client, NODES) as lookout:
             lookout.until(left)
+
+
+def refuse_ahead(reach: Reach, record: Record, scene: Scene) -> None:
+    """A node must never be newer than the API server, and an update gives a group the registered version."""
+    running = oldest_version(scene, record.control_plane)
+    if running and record.version and Minor.parse(record.version) > Minor.parse(running):
+        raise Unsafe(
+            f"cluster {reach.name}: its control plane is on its way from {running} to {record.version}.",
+            hint="Let that upgrade end first: new nodes would be newer than the API server.",
+        )
 
 
 def configuration(node: Json, stored: Document, labels: Mapping[str, str], taints: Sequence[str]) -> Json | None:

@@ -8,6 +8,7 @@ from boatyard.drivers.kops import access, nodes, render
 from boatyard.drivers.kops.fleet import ScalingGroup
 from boatyard.drivers.kops.nodes import NODES, Json
 from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.rules import BASTIONS
 from boatyard.drivers.kops.store import Record
 from boatyard.errors import BoatyardError, Temporary
 from boatyard.kube.client import Client
@@ -83,7 +84,7 @@ def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Ob
             "version": running_version(seen.version, control),
             "pools": {name: _pool(reach.cluster, record, fleet, name, seen.nodes, told) for name in record.pools},
             "apps": seen.apps,
-            "differs": _cluster_differences(record, told),
+            "differs": cluster_differences(record, told),
             "outdated": outdated_names(record.control_plane, fleet, seen.nodes),
         }
     )
@@ -127,7 +128,7 @@ def differing(cluster: Cluster, record: Record) -> render.Differences:
     return render.differences(render.manifests(cluster, record.version or "0.0.0"), record.documents)
 
 
-def _cluster_differences(record: Record, told: render.Differences) -> tuple[str, ...]:
+def cluster_differences(record: Record, told: render.Differences) -> tuple[str, ...]:
     """Of everything but the pools."""
     others = [name for name in told.groups if name not in record.pools]
     lines = [f"{name}: {line}" for name in others for line in told.groups[name]]
@@ -136,7 +137,7 @@ def _cluster_differences(record: Record, told: render.Differences) -> tuple[str,
 
 
 def _is_control_plane(name: str) -> bool:
-    return name.startswith(("control-plane-", "master-", render.BASTIONS))
+    return name.startswith(("control-plane-", "master-", BASTIONS))
 
 
 def outdated_names(groups: Iterable[str], fleet: Mapping[str, ScalingGroup], found: Iterable[Json]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from boatyard.drivers.kops.nodes import NODES
 from boatyard.drivers.kops.observe import running_version
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.scene import Scene, control_plane_lacks, look, of, unsettled
-from boatyard.drivers.kops.waiting import watching
+from boatyard.drivers.kops.waiting import Lookout, watching
 from boatyard.kube.client import Client
 
 _AT_ONCE = 20  # instances that AWS detaches in one request
@@ -54,6 +54,23 @@ class Rolling:
         if gone.id in {machine.id for name in groups if (group := scene.group(name)) for machine in group.machines}:
             return f"{gone.id} to end"
         return control_plane_lacks(self._client, scene, groups)
+
+    def bastions(self, groups: Sequence[str]) -> None:
+        """One after another; they are no nodes, so there is nothing to drain and nothing that joins."""
+        for name in groups:
+            while (group := self._reach.fleet.read().get(name)) is not None:
+                old = next((machine for machine in group.machines if machine.outdated), None)
+                if old is None:
+                    break
+                self._end(old)
+                Lookout(self._reach.env).until(partial(self._exchanged, name, old))
+
+    def _exchanged(self, name: str, gone: Machine) -> str:
+        group = self._reach.fleet.read()[name]
+        up = [machine for machine in group.members if machine.in_service]
+        if gone.id in {machine.id for machine in group.machines}:
+            return f"{gone.id} to end"
+        return "" if len(up) == group.desired else f"{group.desired} instances of {name}, {len(up)} are up"
 
     # pools
 

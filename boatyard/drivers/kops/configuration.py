@@ -1,0 +1,53 @@
+"""Settings of a running cluster: recorded, shown by kOps, applied, and taken up by new machines, group after group."""
+
+from collections.abc import Sequence
+
+from boatyard.drivers.kops import changes, guard, render
+from boatyard.drivers.kops.groups import refuse_ahead
+from boatyard.drivers.kops.observe import cluster_differences, differing
+from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.rolling import Rolling
+from boatyard.drivers.kops.scene import look
+from boatyard.drivers.kops.store import Document, Record
+from boatyard.drivers.kops.upgrade import drain_timeout, registered
+from boatyard.errors import Unsafe
+
+
+def configure(reach: Reach, agreed: Sequence[str]) -> None:
+    """What `Observed.differs` told, and nothing that it did not tell."""
+    record = registered(reach)
+    now = cluster_differences(record, differing(reach.cluster, record))
+    if strange := [line for line in now if line not in agreed]:
+        raise Unsafe(f"cluster {reach.name}: nobody agreed to {'; '.join(strange)}.", hint="Plan again.")
+    with reach.client() as client:
+        refuse_ahead(reach, record, look(reach, client))
+    scope = guard.settings(f"configuring {reach.name}")
+    if now:
+        with changes.changing(reach, scope):
+            reach.kops.replace(_documents(reach, record))
+    else:
+        changes.apply(reach, scope)
+    roll(reach, reach.store.read())
+
+
+def roll(reach: Reach, record: Record) -> None:
+    """Everything that is outdated: control plane, bastions, then one pool after another."""
+    surge = reach.cluster.policy.upgrade.surge
+    with reach.client() as client:
+        rolling = Rolling(reach, client, drain_timeout=drain_timeout(reach))
+        rolling.control_plane(record.control_plane)
+        rolling.bastions(record.of_role("Bastion"))
+        for name in record.pools:
+            rolling.pool(name, surge)
+
+
+def _documents(reach: Reach, record: Record) -> list[Document]:
+    """The cluster's document and those of all groups but pools, which have steps of their own."""
+    known = {(each["kind"], each["metadata"]["name"]): each for each in record.documents}
+    found = []
+    for each in render.manifests(reach.cluster, record.version or ""):
+        if each["kind"] == "InstanceGroup" and each["spec"].get("role") == "Node":
+            continue
+        stored = known.get((each["kind"], each["metadata"]["name"]))
+        found.append(each if stored is None else render.merged(each, stored))
+    return found
