@@ -11,6 +11,8 @@ CLUSTER_TAG = "KubernetesCluster"
 GROUP_TAG = "kops.k8s.io/instancegroup"
 DETACHED_TAG = "kops.k8s.io/detached-from-asg"
 """kOps' own: an instance taken out of its group for a rolling update, which still has to be drained and ended."""
+ETCD_TAG = "k8s.io/etcd/"
+"""How the tag of etcd's volumes begins: `k8s.io/etcd/main` with the value `a/a,b,c`."""
 HIBERNATED_TAG = "boatyard.dev/hibernated"
 
 _ENDING = ("Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminated", "Detaching", "Detached")
@@ -153,11 +155,9 @@ class Fleet:
 
     def etcd_volumes(self) -> list[Mapping[str, Any]]:
         """Volumes that hold etcd's data, as EC2 describes them."""
-        filters = [
-            {"Name": f"tag:{CLUSTER_TAG}", "Values": [self._cluster]},
-            {"Name": "tag-key", "Values": ["k8s.io/etcd/main", "k8s.io/etcd/events", "k8s.io/etcd/cilium"]},
-        ]
-        return list(self._account.pages("ec2", "describe_volumes", "Volumes[]", Filters=filters))
+        filters = [{"Name": f"tag:{CLUSTER_TAG}", "Values": [self._cluster]}]
+        found = self._account.pages("ec2", "describe_volumes", "Volumes[]", Filters=filters)
+        return [each for each in found if any(tag["Key"].startswith(ETCD_TAG) for tag in each.get("Tags") or [])]
 
     @property
     def _autoscaling(self) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from boatyard.drivers.kops import access
 from boatyard.drivers.kops.create import wait_for_control_plane
-from boatyard.drivers.kops.fleet import ScalingGroup
+from boatyard.drivers.kops.fleet import ETCD_TAG, ScalingGroup
 from boatyard.drivers.kops.nodes import NODES
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.scene import look, unsettled
@@ -105,10 +105,10 @@ def _volumes_kept(reach: Reach, record: Record) -> None:
         (str(tag["Key"]), str(tag.get("Value") or "").partition("/")[0])
         for each in reach.fleet.etcd_volumes()
         for tag in each.get("Tags") or []
-        if str(tag["Key"]).startswith("k8s.io/etcd/")
+        if str(tag["Key"]).startswith(ETCD_TAG)
     }
     wanted = {
-        (f"k8s.io/etcd/{etcd['name']}", str(member["name"]))
+        (f"{ETCD_TAG}{etcd['name']}", str(member["name"]))
         for etcd in (record.cluster or {}).get("spec", {}).get("etcdClusters") or []
         for member in etcd.get("etcdMembers") or []
     }

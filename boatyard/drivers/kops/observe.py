@@ -8,7 +8,7 @@ from boatyard.drivers.kops import access, nodes, render
 from boatyard.drivers.kops.fleet import ScalingGroup
 from boatyard.drivers.kops.nodes import NODES, Json
 from boatyard.drivers.kops.reach import Reach
-from boatyard.drivers.kops.rules import BASTIONS
+from boatyard.drivers.kops.spec import BASTIONS
 from boatyard.drivers.kops.store import Record
 from boatyard.errors import BoatyardError, Temporary
 from boatyard.kube.client import Client

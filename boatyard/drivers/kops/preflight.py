@@ -7,7 +7,7 @@ from boatyard.aws.checks import Check, Needs, Subnet
 from boatyard.drivers.base import Finding
 from boatyard.drivers.kops import render
 from boatyard.drivers.kops.reach import Reach
-from boatyard.drivers.kops.rules import VPC_RANGE
+from boatyard.drivers.kops.spec import VPC_RANGE
 from boatyard.drivers.kops.versioning import full_version
 from boatyard.errors import BoatyardError, InvalidSpec
 from boatyard.spec.models import Network
