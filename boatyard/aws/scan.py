@@ -144,8 +144,8 @@ def in_batches(
 
 def moment(value: Any) -> datetime | None:
     """AWS's times: as boto3 parses them, as ISO 8601 text, as seconds since 1970."""
-    if isinstance(value, str) and value.isdecimal():
-        return datetime.fromtimestamp(int(value), UTC)
+    if isinstance(value, str) and value.replace(".", "", 1).isdecimal():
+        return datetime.fromtimestamp(float(value), UTC)
     if isinstance(value, str) and value:
         value = datetime.fromisoformat(value)
     if not isinstance(value, datetime):
