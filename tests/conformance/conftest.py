@@ -7,6 +7,7 @@ import pytest
 from boatyard.spec.models import Cluster
 from boatyard.spec.provider import driver_packages
 from tests.conformance.harness import CASES, Bench, load_case
+from tests.conformance.worlds import WORLDS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -22,9 +23,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def bench(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A home of its own for each file of tests; whatever cluster is left in it is deleted at the end."""
-    made = Bench(kind, load_case(kind), tmp_path_factory.mktemp(kind))
-    yield made
-    made.close()
+    case = load_case(kind)
+    with WORLDS[case.get("world", "this machine")](tmp_path_factory.mktemp("world")) as told:
+        made = Bench(kind, case, tmp_path_factory.mktemp(kind), told)
+        made.prepare()
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="module")

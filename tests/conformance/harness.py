@@ -2,13 +2,18 @@
 
 `tests/cases/KIND/conformance.yaml` says what the suite must know of a distribution:
   marks             pytest marks of its tests, such as `twin`
+  world             (optional) what has to run beside it, by its name in tests/conformance/worlds.py
+  suffix            (optional) what makes a name of a cluster a full one
+  limit             (optional) seconds one call of the driver may take
+  patience          (optional) seconds that a call which must not come to its end is given
+  renewed_by_sleep  (optional) nodes are new ones after hibernation, and pods with them
   cluster           the spec of a small cluster, without name and pools
   next_minor        one minor above it; skipping_minor: two above
   minors            three minors in a row; the one before the first is known, too
   size, other_size  two instance types
   break             (optional) program whose processes are killed to break a cluster
   loopback          (optional) programs below this path may listen on 127.0.0.1 only
-`{home}` and `{name}` are filled in.
+`{home}` and `{name}` are filled in, and in `cluster` what the world tells.
 """
 
 import os
@@ -31,6 +36,7 @@ from boatyard.plan.model import Observed
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster, Pool
 from boatyard.tools.toolbox import Toolbox
+from boatyard.versions import Minor
 
 CASES = Path(__file__).parents[1] / "cases"
 CLOCK = SystemClock()
@@ -66,21 +72,34 @@ class Bench:
     kind: str
     case: Mapping[str, Any]
     home: Path
+    told: Mapping[str, str] = field(default_factory=dict)
     clusters: list[Cluster] = field(default_factory=list)
 
     def cluster(self, name: str, **changes: Any) -> Cluster:
         """A spec of that name; it is deleted at the end, whatever happens to it."""
-        made = Cluster.model_validate({"name": name, **self.case["cluster"], **changes})
+        full = name if "." in name else name + str(self.case.get("suffix") or "")
+        made = Cluster.model_validate({"name": full, **_filled(self.case["cluster"], self.told), **changes})
         self.clusters.append(made)
         return made
 
     def pool(self, name: str = "web", **changes: Any) -> Pool:
         return Pool.model_validate({"name": name, "size": self.case["size"], "min": 2, "max": 6, **changes})
 
-    def driver(self, cluster: Cluster, fence: Callable[[], None] = lambda: None, limit: float = LIMIT) -> Any:
+    def driver(self, cluster: Cluster, fence: Callable[[], None] = lambda: None, limit: float | None = None) -> Any:
         toolbox = Toolbox(Settings.load().cache)
+        limit = limit or float(self.case.get("limit") or LIMIT)
         deadline = Deadline.after(limit, f"conformance of {self.kind}", CLOCK)
         return driver_for(cluster, Env(self.home, CLOCK, deadline, toolbox.path, fence=fence))
+
+    @property
+    def patience(self) -> float:
+        return float(self.case.get("patience") or 3)
+
+    def prepare(self) -> None:
+        """Whatever a first cluster needs and its driver can make."""
+        for finding in self.driver(self.cluster("prepared")).preflight():
+            if finding.repair is not None:
+                finding.repair()
 
     def observe(self, cluster: Cluster) -> Observed:
         driver: Driver = self.driver(cluster)
@@ -96,6 +115,26 @@ class Bench:
     def close(self) -> None:
         for cluster in self.clusters:
             self.driver(cluster).delete()
+
+
+def minors(versions: Mapping[str, str]) -> set[str]:
+    """Of the kubelets of a pool."""
+    return {str(Minor.parse(version)) for version in versions.values()}
+
+
+def lasting(observed: Observed) -> Observed:
+    """Without the names of nodes."""
+    pools = {
+        name: pool.model_copy(update={"versions": dict(enumerate(sorted(pool.versions.values())))})
+        for name, pool in observed.pools.items()
+    }
+    return observed.model_copy(update={"pools": pools})
+
+
+def _filled(value: Any, told: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(inner, told) for key, inner in value.items()}
+    return value.format(**told) if isinstance(value, str) and told else value
 
 
 def load_case(kind: str) -> Mapping[str, Any]:
