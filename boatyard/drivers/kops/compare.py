@@ -201,8 +201,8 @@ def _named(value: Any) -> bool:
     """A list of mappings with names of their own: subnets, etcd clusters and members."""
     if not isinstance(value, list) or not value:
         return False
-    names = [item.get("name") for item in value if isinstance(item, Mapping)]
-    return len(names) == len(value) == len({*names} - {None})
+    names = {name for item in value if isinstance(item, Mapping) and isinstance(name := item.get("name"), str)}
+    return len(names) == len(value)
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:

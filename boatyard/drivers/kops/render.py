@@ -6,14 +6,13 @@ from typing import Any, cast
 from boatyard.drivers.kops.compare import Differences, differences, merged
 from boatyard.drivers.kops.merge import merge
 from boatyard.drivers.kops.rules import control_plane_names
-from boatyard.drivers.kops.spec import Bastion, Group, Provider, Volume
+from boatyard.drivers.kops.spec import BASTIONS, Bastion, Group, Provider, Volume
 from boatyard.drivers.kops.subnets import names, ranges, subnets, zones_of
 from boatyard.spec.models import Cluster, Pool
 
 __all__ = ["Differences", "control_plane_groups", "differences", "group_names", "manifests", "merged", "settings"]
 
 API = "kops.k8s.io/v1alpha2"
-BASTIONS = "bastions"
 DEFAULT_SIZE = "t3.medium"
 """What kOps takes on AWS for control plane and nodes that name no instance type."""
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from boatyard.drivers.kops.compare import POOL_LABEL, differences
 from boatyard.drivers.kops.merge import patch
-from boatyard.drivers.kops.render import API, BASTIONS, control_plane_groups, manifests, settings
-from boatyard.drivers.kops.spec import VPC_RANGE, Provider
+from boatyard.drivers.kops.render import API, control_plane_groups, manifests, settings
+from boatyard.drivers.kops.spec import BASTIONS, VPC_RANGE, Provider
 from boatyard.errors import Unsupported
 from boatyard.spec.models import Cluster
 

@@ -10,14 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from boatyard.drivers.kops.spec import BASTIONS, KOPS_RANGE, VPC_RANGE
+from boatyard.spec.checks import DEFAULT_PODS, DEFAULT_SERVICES
 from boatyard.spec.words import Path, did_you_mean, shown, shown_name
 
 Wrong = tuple[Path, str]
 Range = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-KOPS_RANGE = "100.64.0.0/10"
-VPC_RANGE = "172.20.0.0/16"
-BASTIONS = "bastions"
 
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
 _SIZE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
@@ -143,16 +141,16 @@ def _ranges(cluster: Mapping[str, Any], provider: Mapping[str, Any]) -> Iterator
         yield field, f"found {whole}, allowed an IPv4 range between /16 and /{most}"
         return
     network = _mapping(cluster.get("network"))
-    pods, services = _range(network.get("pods", "10.244.0.0/16")), _range(network.get("services", "10.96.0.0/16"))
+    pods, services = _range(network.get("pods", DEFAULT_PODS)), _range(network.get("services", DEFAULT_SERVICES))
     for key, value in (("pods", pods), ("services", services)):
         if value is not None and value.version == 6:
             yield ("network", key), f"found {value}, allowed an IPv4 range: kOps keeps IPv6 clusters apart"
             return
     if whole is None:
         return
-    standard = str(pods) == "10.244.0.0/16" and str(services) == "10.96.0.0/16"
+    standard = str(pods) == DEFAULT_PODS and str(services) == DEFAULT_SERVICES
     if provider.get("networking") == "amazonvpc":
-        if str(pods) != "10.244.0.0/16":
+        if str(pods) != DEFAULT_PODS:
             yield (
                 ("network", "pods"),
                 "found it with networking: amazonvpc, allowed nothing: pods get the VPC's addresses",

@@ -48,6 +48,12 @@ DnsZone = Annotated[
 VPC_RANGE = "172.20.0.0/16"
 """What kOps gives a new VPC."""
 
+KOPS_RANGE = "100.64.0.0/10"
+"""kOps' own nonMasqueradeCIDR: services get 100.64.0.0/13 of it, pods 100.96.0.0/11."""
+
+BASTIONS = "bastions"
+"""kOps' name for the bastions' instance group."""
+
 
 class Subnet(Model):
     """A subnet of an existing VPC."""

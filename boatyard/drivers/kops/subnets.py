@@ -4,11 +4,8 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from boatyard.drivers.kops.spec import Provider
+from boatyard.drivers.kops.spec import KOPS_RANGE, Provider
 from boatyard.spec.models import Cluster, Network
-
-KOPS_RANGE = "100.64.0.0/10"
-"""kOps' own nonMasqueradeCIDR: services get 100.64.0.0/13 of it, pods 100.96.0.0/11."""
 
 
 def zones_of(provider: Provider) -> list[str]:
