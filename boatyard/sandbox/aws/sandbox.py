@@ -94,6 +94,11 @@ class Sandbox:
         }
 
     @property
+    def pid(self) -> int:
+        """The child's process number."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Does the child still run?"""
         return self._process.poll() is None

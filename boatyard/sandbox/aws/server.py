@@ -3,14 +3,19 @@
 import json
 import logging
 import os
+import re
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from boatyard.errors import Permanent
+from boatyard.run import run
 from boatyard.sandbox.aws import extension
+from boatyard.sandbox.aws.controller import Controller, Means
 from boatyard.sandbox.aws.gate import Gate
 from boatyard.sandbox.aws.router import Router
 from boatyard.sandbox.aws.sandbox import Orders
@@ -24,16 +29,28 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, lambda *_: told.set())
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     extension.install()
-    lock = threading.RLock()
     router = Router()
     router.start()
-    http = _serve(lock)
+    controller = _controller(orders, router) if orders.programs else None
+    http = _serve(controller.changed if controller else lambda: None)
     _report(orders, f"http://127.0.0.1:{http.server_address[1]}", f"https://127.0.0.1:{router.port}")
     told.wait()
+    if controller is not None:
+        controller.stop()
     return 0
 
 
-def _serve(lock: threading.RLock) -> Any:
+def _controller(orders: Orders, router: Router) -> Controller:
+    folder = Path(orders.folder)
+    shutil.rmtree(folder / "clusters", ignore_errors=True)  # what a killed one left: its account is gone, too
+    said = run([orders.programs["kube-apiserver"], "--version"], timeout=60).stdout
+    found = re.search(r"v1\.(\d+)\.", said)
+    if found is None:
+        raise Permanent(f"kube-apiserver does not say which version it is, but {said.strip()!r}.")
+    return Controller(Means(folder, orders.programs, router, int(found[1])))
+
+
+def _serve(changed: Callable[[], None]) -> Any:
     """moto behind the gate, answering in threads of its own."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
@@ -42,7 +59,7 @@ def _serve(lock: threading.RLock) -> Any:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Thousands of lines that nobody reads."""
 
-    door = Gate(DomainDispatcherApplication(create_backend_app), lock, lambda: None)
+    door = Gate(DomainDispatcherApplication(create_backend_app), threading.RLock(), changed)
     http = make_server("127.0.0.1", 0, door, threaded=True, request_handler=Quiet)
     threading.Thread(target=http.serve_forever, name="http", daemon=True).start()
     return http

@@ -1,0 +1,159 @@
+"""Each kOps cluster of the account gets a worker, which makes the live cluster what the account says."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from boatyard.errors import BoatyardError
+from boatyard.sandbox.aws.model import Wanted
+from boatyard.sandbox.aws.observe import Observer
+from boatyard.sandbox.aws.plane import ControlPlane, Settings
+from boatyard.sandbox.aws.register import Register
+from boatyard.sandbox.aws.router import Router
+
+_AGAIN = 1.0  # seconds after which what failed is tried again
+_OLDEST = 3  # minors below its own that kube-apiserver emulates
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a worker works with. newest: the minor that the programs are of, such as 36."""
+
+    folder: Path
+    programs: Mapping[str, str]
+    router: Router
+    newest: int
+
+
+class Controller:
+    """Hears of every change of the account, and hands each cluster's part of it to the cluster's worker."""
+
+    def __init__(self, means: Means) -> None:
+        self._means, self._observer = means, Observer()
+        self._workers: dict[str, Worker] = {}
+        self._stopped = False
+
+    def changed(self) -> None:
+        """Look at the account again. Called under the gate's lock, so it starts work and waits for none."""
+        if self._stopped:
+            return
+        wanted = self._observer.look()
+        for name, cluster in wanted.items():
+            worker = self._workers.get(name)
+            if worker is None or not worker.want(cluster):
+                self._workers[name] = worker = Worker(cluster, self._means)
+                worker.start()
+        for name in self._workers.keys() - wanted.keys():
+            self._workers.pop(name).end()
+
+    def stop(self) -> None:
+        """End every control plane; returns when no process is left."""
+        self._stopped = True
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.end()
+        for worker in workers:
+            worker.join()
+
+
+class Worker(threading.Thread):
+    """One cluster: converges whenever the account changed, a process died, or the last attempt failed."""
+
+    def __init__(self, wanted: Wanted, means: Means) -> None:
+        super().__init__(name=f"cluster {wanted.name}", daemon=True)
+        self._wanted, self._means = wanted, means
+        self._changed = threading.Condition()
+        self._due, self._ended = True, False
+        self._register = Register()
+        self._plane = ControlPlane(
+            wanted.name, means.folder / "clusters" / wanted.name, means.programs, died=self._poke
+        )
+
+    def want(self, wanted: Wanted) -> bool:
+        """What the account says now; False when this worker has ended and another must do it."""
+        with self._changed:
+            if self._ended:
+                return False
+            if wanted != self._wanted:
+                self._wanted, self._due = wanted, True
+                self._changed.notify()
+            return True
+
+    def end(self) -> None:
+        """No such cluster any more."""
+        with self._changed:
+            self._ended = True
+            self._plane.halt()
+            self._changed.notify()
+
+    def run(self) -> None:
+        try:
+            while (wanted := self._next()) is not None:
+                try:
+                    self._converge(wanted)
+                except BoatyardError as error:
+                    _log.warning("%s: %s", wanted.name, error)
+                    self._later()
+        finally:
+            with self._changed:
+                self._ended = True
+            self._means.router.forget(self._plane.port)
+            self._plane.remove()
+
+    def _next(self) -> Wanted | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._due or self._ended)
+            self._due = False
+            return None if self._ended else self._wanted
+
+    def _poke(self) -> None:
+        with self._changed:
+            self._due = True
+            self._changed.notify()
+
+    def _later(self) -> None:
+        with self._changed:
+            if not self._due and not self._ended:
+                self._changed.wait(_AGAIN)
+            self._due = True
+
+    def _converge(self, wanted: Wanted) -> None:
+        if not wanted.control_plane or wanted.keys is None:
+            self._rest(wanted)
+            return
+        settings = Settings(
+            version=self._version(wanted),
+            keys=wanted.keys,
+            names=(f"api.internal.{wanted.name}", f"api.{wanted.name}", "127.0.0.1", *wanted.balancers),
+            services=wanted.services,
+            pods=wanted.pods,
+        )
+        if not self._plane.running or settings != self._plane.settings:
+            _log.warning("%s: Kubernetes %s", wanted.name, settings.version)
+            self._plane.ensure(settings)
+        self._means.router.route(settings.names, self._plane.port)
+        with self._plane.client() as client:
+            self._register.sync(client, wanted.machines)
+
+    def _rest(self, wanted: Wanted) -> None:
+        """Nobody runs the control plane; its data lives as long as its volumes do."""
+        self._means.router.forget(self._plane.port)
+        self._plane.stop()
+        if not wanted.kept:
+            self._plane.remove()
+            self._register.forget()
+
+    def _version(self, wanted: Wanted) -> str:
+        """The minor of the newest control-plane machine, never below what runs, within what can be emulated."""
+        minors = [_minor(machine.version) for machine in wanted.control_plane[-1:]]
+        minors.append(_minor(self._plane.emulated))
+        newest = self._means.newest
+        return f"1.{min(newest, max(newest - _OLDEST, *minors))}"
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1]) if version else 0
