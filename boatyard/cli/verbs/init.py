@@ -17,7 +17,7 @@ DEFAULT = "kwok"
 @verb(
     "boatyard init                      # prints an example for kwok",
     "boatyard init kwok --to shop.yaml",
-    "boatyard init kops --name=k8s.example.com --zones=us-east-1a --node-count=2 ...",
+    "boatyard init kops --name=k8s.example.com --zones=us-east-1a",
 )
 @click.argument("kind", metavar="[KIND]", required=False)
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAGS]")
