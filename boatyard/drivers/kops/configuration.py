@@ -16,15 +16,16 @@ from boatyard.errors import Unsafe
 def configure(reach: Reach, agreed: Sequence[str]) -> None:
     """What `Observed.differs` told, and nothing that it did not tell."""
     record = registered(reach)
-    now = cluster_differences(record, differing(reach.cluster, record))
+    now = cluster_differences(reach, record, differing(reach.cluster, record))
     if strange := [line for line in now if line not in agreed]:
         raise Unsafe(f"cluster {reach.name}: nobody agreed to {'; '.join(strange)}.", hint="Plan again.")
     with reach.client() as client:
         refuse_ahead(reach, record, look(reach, client))
     scope = guard.settings(f"configuring {reach.name}")
-    if now:
+    documents = _documents(reach, record)
+    if any(each not in record.documents for each in documents):
         with changes.changing(reach, scope):
-            reach.kops.replace(_documents(reach, record))
+            reach.kops.replace(documents)
     else:
         changes.apply(reach, scope)
     roll(reach, reach.store.read())

@@ -10,6 +10,7 @@ from boatyard.drivers.kops.nodes import NODES, Json
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.spec import BASTIONS
 from boatyard.drivers.kops.store import Record
+from boatyard.drivers.kops.versioning import newer_kops
 from boatyard.errors import BoatyardError, Temporary
 from boatyard.kube.client import Client
 from boatyard.kube.health import served_version
@@ -84,7 +85,7 @@ def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Ob
             "version": running_version(seen.version, control),
             "pools": {name: _pool(reach.cluster, record, fleet, name, seen.nodes, told) for name in record.pools},
             "apps": seen.apps,
-            "differs": cluster_differences(record, told),
+            "differs": cluster_differences(reach, record, told),
             "outdated": outdated_names(record.control_plane, fleet, seen.nodes),
         }
     )
@@ -128,12 +129,13 @@ def differing(cluster: Cluster, record: Record) -> render.Differences:
     return render.differences(render.manifests(cluster, record.version or "0.0.0"), record.documents)
 
 
-def cluster_differences(record: Record, told: render.Differences) -> tuple[str, ...]:
+def cluster_differences(reach: Reach, record: Record, told: render.Differences) -> tuple[str, ...]:
     """Of everything but the pools."""
+    newer = newer_kops(reach, record)
     others = [name for name in told.groups if name not in record.pools]
     lines = [f"{name}: {line}" for name in others for line in told.groups[name]]
     missing = [f"instance group {name}: nothing, it is wanted" for name in told.missing if _is_control_plane(name)]
-    return (*told.cluster, *lines, *missing)
+    return (*told.cluster, *lines, *missing, *([newer] if newer else []))
 
 
 def _is_control_plane(name: str) -> bool:

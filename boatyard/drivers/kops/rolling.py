@@ -6,6 +6,7 @@ that does not come true in time ends it and says what was awaited.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from boatyard.drivers.kops import nodes
@@ -19,6 +20,7 @@ from boatyard.drivers.kops.waiting import Lookout, watching
 from boatyard.kube.client import Client
 
 _AT_ONCE = 20  # instances that AWS detaches in one request
+_VALIDATION = 900.0  # seconds until a machine that was started must be a sound node; kOps' own limit is the same
 
 
 class Rolling:
@@ -31,12 +33,12 @@ class Rolling:
 
     def control_plane(self, groups: Sequence[str]) -> None:
         """One after another: the others whole, this one drained and ended, the new one whole."""
-        while (scene := self._look()) and (old := _next(scene, groups)) is not None:
-            self._wait(partial(self._whole, groups, old))
+        while (scene := self._look()) and (old := next_old(scene, groups)) is not None:
+            self._wait("the rest of the control plane", partial(self._whole, groups, old))
             self._say(f"control plane: {self._called(scene, old)} is to be replaced")
             drain_and_end(self._reach, self._client, scene, [old], self._drain_timeout, self._end)
-            self._wait(partial(self._replaced, groups, old))
-        self._wait(lambda: control_plane_lacks(self._client, self._look(), groups))
+            self._wait(f"the control plane without {old.id}", partial(self._replaced, groups, old))
+        self._wait("the control plane", lambda: control_plane_lacks(self._client, self._look(), groups))
 
     def _whole(self, groups: Sequence[str], without: Machine) -> str:
         """What the control plane lacks besides this machine: never two at once."""
@@ -78,17 +80,17 @@ class Rolling:
         """Up to `surge` old machines at a time leave the group, which starts others; once these are Ready, the old ones
         are drained and ended. So there are never fewer nodes than the group should have."""
         while (scene := self._look()) and (group := scene.group(name)) is not None:
-            old = _oldest_first(scene, [machine for machine in group.members if machine.outdated])
+            old = oldest_first(scene, [machine for machine in group.members if machine.outdated])
             if not old and not group.detached:
                 break
             self._discourage(scene, old)
             self._detach(name, group, old[: max(0, surge - len(group.detached))])
-            self._wait(lambda: self._fresh(name))
+            self._wait(f"new nodes of pool {name}", lambda: self._fresh(name))
             scene = self._look()
             leaving = [machine for machine in scene.fleet[name].machines if machine.detached]
             drain_and_end(self._reach, self._client, scene, leaving, self._drain_timeout, self._end)
-            self._wait(partial(self._gone, {each.id for each in leaving}))
-        self._wait(lambda: unsettled(self._look(), name))
+            self._wait(f"pool {name}", partial(self._gone, {each.id for each in leaving}))
+        self._wait(f"pool {name}", lambda: unsettled(self._look(), name))
 
     def _detach(self, name: str, group: ScalingGroup, machines: Sequence[Machine]) -> None:
         for start in range(0, len(machines), _AT_ONCE):
@@ -125,8 +127,11 @@ class Rolling:
     def _look(self) -> Scene:
         return look(self._reach, self._client)
 
-    def _wait(self, lacks: Callable[[], str]) -> None:
-        with watching(self._reach.env, self._client, NODES) as lookout:
+    def _wait(self, what: str, lacks: Callable[[], str]) -> None:
+        """Validation: what does not come true in its time ends the roll; `DeadlineExceeded` says what and where."""
+        env = self._reach.env
+        bounded = replace(env, deadline=env.deadline.sooner(_VALIDATION, f"validation of {what}"))
+        with watching(bounded, self._client, NODES) as lookout:
             lookout.until(lacks)
 
     def _end(self, machine: Machine) -> None:
@@ -141,13 +146,13 @@ class Rolling:
         self._reach.env.report(line)
 
 
-def _next(scene: Scene, groups: Sequence[str]) -> Machine | None:
+def next_old(scene: Scene, groups: Sequence[str]) -> Machine | None:
     """The old control-plane machine to be replaced first: one that is no use as it is, else in the groups' order."""
     old = [machine for name in groups if (group := scene.group(name)) for machine in group.machines if machine.outdated]
-    return next(iter(_oldest_first(scene, old)), None)
+    return next(iter(oldest_first(scene, old)), None)
 
 
-def _oldest_first(scene: Scene, machines: Sequence[Machine]) -> list[Machine]:
+def oldest_first(scene: Scene, machines: Sequence[Machine]) -> list[Machine]:
     """Those that are not Ready, then those that were cordoned, then by age."""
 
     def order(machine: Machine) -> tuple[bool, bool, str, str]:

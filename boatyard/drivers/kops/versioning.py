@@ -1,9 +1,14 @@
 """Which full Kubernetes version stands for a minor, and what kOps and its channel allow."""
 
+import json
+import os
+import threading
+
 from boatyard.drivers.kops import channel
 from boatyard.drivers.kops.channel import Channel
 from boatyard.drivers.kops.reach import Reach
-from boatyard.errors import InvalidSpec, Unsafe
+from boatyard.drivers.kops.store import Record
+from boatyard.errors import BoatyardError, InvalidSpec, Unsafe
 from boatyard.versions import Version, path
 
 
@@ -13,12 +18,46 @@ def channel_of(reach: Reach) -> Channel:
     return channel.load(reach.provider.channel, folder=folder, clock=reach.env.clock, report=reach.env.report)
 
 
+def own_version(reach: Reach) -> str:
+    """Of the kOps that is here. Asked once for each program file: it is looked at every minute."""
+    program = reach.env.tool("kops")
+    about = program.stat()
+    seen = f"{program} {about.st_mtime_ns} {about.st_size}"
+    kept = reach.env.home / "kops-version.json"
+    try:
+        read = json.loads(kept.read_text())
+        if read["program"] == seen:
+            return str(read["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    version = reach.kops.version()
+    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = kept.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+    part.write_text(json.dumps({"program": seen, "version": version}))
+    part.replace(kept)
+    return version
+
+
+def newer_kops(reach: Reach, record: Record) -> str:
+    """A line when the kOps that is here is newer than the one that updated the cluster last: it has changes of its own,
+    which a step of their own has to bring about. "" when not, or when there is none that works."""
+    if not record.kops:
+        return ""
+    try:
+        own = own_version(reach)
+    except (BoatyardError, OSError):
+        return ""
+    if channel.order(own) <= channel.order(record.kops):
+        return ""
+    return f"kOps {record.kops} updated it last, {own} is here"
+
+
 def full_version(reach: Reach, wanted: str) -> str:
     """`1.35.2` as it is, `1.35` as the channel recommends it. `InvalidSpec` when kOps would refuse it.
 
     kOps registers a cluster first and refuses its version after that, so it is asked here, before anything is done.
     """
-    known, own = channel_of(reach), reach.kops.version()
+    known, own = channel_of(reach), own_version(reach)
     version = wanted if Version.parse(wanted).patch is not None else known.recommended(wanted)
     if version is None:
         there = ", ".join(known.offered(own)) or "none"

@@ -1,0 +1,131 @@
+"""Which machine is next, and what a group or a control plane still lacks."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from boatyard.clock import Deadline, ManualClock
+from boatyard.drivers.base import Env
+from boatyard.drivers.kops.fleet import Machine, ScalingGroup
+from boatyard.drivers.kops.nodes import STATIC, static_pods_missing
+from boatyard.drivers.kops.rolling import next_old, oldest_first
+from boatyard.drivers.kops.scene import Scene, unsettled
+from boatyard.drivers.kops.waiting import Lookout
+from boatyard.errors import DeadlineExceeded, Permanent, Temporary
+
+NAMES = ("i-1", "i-2", "i-3")
+
+
+def node(
+    name: str, *, ready: bool = True, cordoned: bool = False, born: str = "2026-11-22T16:00:00Z"
+) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": name,
+            "creationTimestamp": born,
+            "labels": {"kops.k8s.io/instancegroup": "web"},
+        },
+        "spec": {"providerID": f"aws:///us-east-1a/{name}", **({"unschedulable": True} if cordoned else {})},
+        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+    }
+
+
+def scene(machines: list[Machine], found: list[dict[str, Any]], desired: int | None = None) -> Scene:
+    members = len([each for each in machines if not each.detached])
+    wanted = members if desired is None else desired
+    group = ScalingGroup("web.k8s.example.com", "web", 0, 9, wanted, tuple(machines))
+    return Scene({"web": group}, {each["metadata"]["name"]: each for each in found})
+
+
+WHOLE = [Machine(name, "web") for name in NAMES]
+JOINED = [node(name) for name in NAMES]
+
+
+def test_a_whole_group_lacks_nothing() -> None:
+    assert unsettled(scene(WHOLE, JOINED), "web") == ""
+
+
+@pytest.mark.parametrize(
+    ("machines", "found", "desired", "lacks"),
+    [
+        (WHOLE, JOINED, 4, "4 instances of web, it has 3"),
+        (WHOLE, JOINED[:2], None, "i-3 of web to join"),
+        (WHOLE, [*JOINED[:2], node("i-3", ready=False)], None, "i-3 of web to be Ready"),
+        (WHOLE, [*JOINED, node("i-4")], None, "i-4 of web to leave the cluster"),
+    ],
+)
+def test_what_a_group_lacks(machines: list[Machine], found: list[dict[str, Any]], desired: int, lacks: str) -> None:
+    assert unsettled(scene(machines, found, desired), "web") == lacks
+
+
+def test_a_detached_machine_is_no_stranger_and_no_member() -> None:
+    machines = [*WHOLE, Machine("i-4", "web", outdated=True, detached=True)]
+    assert unsettled(scene(machines, [*JOINED, node("i-4")]), "web") == ""
+
+
+def test_a_group_that_is_not_there() -> None:
+    assert unsettled(Scene({}, {}), "web") == "the Auto Scaling group of web"
+
+
+def test_the_useless_go_first_then_the_cordoned_then_the_old() -> None:
+    old = [replace(machine, outdated=True) for machine in (*WHOLE, Machine("i-4", "web"), Machine("i-5", "web"))]
+    found = [
+        node("i-1", born="2026-11-22T16:00:02Z"),
+        node("i-2", born="2026-11-22T16:00:01Z"),
+        node("i-3", cordoned=True, born="2026-11-22T16:00:03Z"),
+        node("i-4", ready=False),
+    ]
+    assert [each.id for each in oldest_first(scene(old, found), old)] == ["i-5", "i-4", "i-3", "i-2", "i-1"]
+
+
+def test_only_the_outdated_are_next_and_none_when_all_are_new() -> None:
+    machines = [WHOLE[0], replace(WHOLE[1], outdated=True), WHOLE[2]]
+    assert next_old(scene(machines, JOINED), ["web"]) == machines[1]
+    assert next_old(scene(WHOLE, JOINED), ["web"]) is None
+    assert next_old(scene(machines, JOINED), ["other"]) is None
+
+
+def test_static_pods_of_a_control_plane_node() -> None:
+    def pod(part: str, ready: bool = True, where: str = "i-1") -> dict[str, Any]:
+        status = {"conditions": [{"type": "Ready", "status": str(ready)}]}
+        return {"metadata": {"labels": {"k8s-app": part}}, "spec": {"nodeName": where}, "status": status}
+
+    all_well = [pod(part) for part in (*STATIC, "etcd-manager-main")]
+    assert static_pods_missing(node("i-1"), all_well) == []
+    assert static_pods_missing(node("i-2"), all_well) == list(STATIC)
+    assert static_pods_missing(node("i-1"), [*all_well[:-1], pod("etcd-manager-main", False)]) == ["etcd-manager-main"]
+    assert static_pods_missing(node("i-1"), [pod(STATIC[0], False), *all_well[1:]]) == [STATIC[0]]
+
+
+@pytest.fixture
+def env(yard_clock: ManualClock, tmp_path: Any) -> Env:
+    return Env(tmp_path, yard_clock, Deadline.after(60, "the roll", yard_clock), tool=lambda name: tmp_path / name)
+
+
+def test_a_lookout_ends_when_nothing_is_awaited_and_says_what_is_on_the_way(env: Env, yard_clock: ManualClock) -> None:
+    said: list[str] = []
+    answers = iter(["i-1 to join", "i-1 to join", "i-1 to be Ready", ""])
+    Lookout(replace(env, report=said.append)).until(lambda: next(answers))
+    assert said == ["waiting for i-1 to join", "waiting for i-1 to be Ready"]
+
+
+def test_a_lookout_names_what_did_not_come_in_time(env: Env) -> None:
+    with pytest.raises(DeadlineExceeded, match="the roll did not end in time: still waiting for i-1 to join"):
+        Lookout(env).until(lambda: "i-1 to join")
+
+
+def test_a_busy_server_is_waited_for_a_refusal_is_not(env: Env) -> None:
+    def refused() -> str:
+        raise Permanent("no")
+
+    turns = iter([Temporary("the API server does not answer."), None])
+
+    def busy() -> str:
+        if (error := next(turns)) is not None:
+            raise error
+        return ""
+
+    Lookout(env).until(busy)
+    with pytest.raises(Permanent, match="no"):
+        Lookout(env).until(refused)
