@@ -12,6 +12,7 @@ import yaml
 from boatyard.drivers.kops.classic import classic
 from boatyard.drivers.kops.compare import differences
 from boatyard.drivers.kops.render import manifests
+from boatyard.drivers.kops.spec import Provider
 from boatyard.errors import InvalidSpec
 from boatyard.spec.load import load_text
 
@@ -25,6 +26,7 @@ GUIDE = [
     "--master-size=t2.micro",
     "--dns-zone=k8s.example.com",
 ]
+DOCS = Path(__file__).parents[4] / "docs"
 BASE = ["--name=k8s.example.com", "--zones=us-east-1a"]
 
 
@@ -73,6 +75,28 @@ def test_the_classic_guide() -> None:
         "In production: api_access: open to the whole internet",
     ):
         assert text in told
+
+
+def test_the_guides_say_what_is_so() -> None:
+    page = (DOCS / "kops-classic.md").read_text()
+    shown = [line.removeprefix("note: ") for line in page.splitlines() if line.startswith("note: ")]
+    assert shown == list(classic(GUIDE, STATE).notes)
+    assert all(flag in page for flag in GUIDE if not flag.startswith("--state"))
+
+
+def test_the_page_s_own_commands_and_spec_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (DOCS / "kops.md").read_text()
+    command = page.split("boatyard init kops ")[1].split("--to ")[0].replace("\\\n", " ")
+    made = load_text(classic(command.split(), {}).text)
+    assert (made.control_plane.count, made.provider.topology) == (3, "private")
+    monkeypatch.delenv("KOPS_STATE_STORE", raising=False)
+    whole, raw, *_ = (part.split("```")[0] for part in page.split("```yaml\n")[1:])
+    spec = yaml.safe_load(whole)
+    spec["provider"] |= yaml.safe_load(raw)["provider"]
+    assert load_text(yaml.safe_dump(spec)).provider.raw.groups == {"web": {"cpuCredits": "unlimited"}}
+    for name in Provider.model_fields:
+        if name not in ("kind", "state_store", "profile", "role"):
+            assert f"`{name}`" in page, name
 
 
 def test_nodes_are_dealt_to_zones_as_kops_does() -> None:
