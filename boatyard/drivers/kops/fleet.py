@@ -15,6 +15,7 @@ ETCD_TAG = "k8s.io/etcd/"
 """How the tag of etcd's volumes begins: `k8s.io/etcd/main` with the value `a/a,b,c`."""
 HIBERNATED_TAG = "boatyard.dev/hibernated"
 
+Newest = dict[str, tuple[str, str, str]]
 _ENDING = ("Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminated", "Detaching", "Detached")
 _LIVE = ["pending", "running", "stopping", "stopped"]
 
@@ -163,19 +164,26 @@ class Fleet:
     def _autoscaling(self) -> Any:
         return self._account.client("autoscaling")
 
-    def _newest(self, groups: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
-        """Launch template → numbers of its default and of its latest version, where a group does not name a number."""
-        wanted = {str(spec.get("LaunchTemplateId")) for each in groups if (spec := _template(each))}
-        wanted.discard("None")
-        if not wanted:
-            return {}
-        found = self._account.pages(
-            "ec2", "describe_launch_templates", "LaunchTemplates[]", LaunchTemplateIds=sorted(wanted)
-        )
-        return {
-            str(each["LaunchTemplateId"]): (str(each["DefaultVersionNumber"]), str(each["LatestVersionNumber"]))
-            for each in found
-        }
+    def _newest(self, groups: Iterable[Mapping[str, Any]]) -> Newest:
+        """Launch template, by id and by name → its id, and the numbers of its default and of its latest version."""
+        found: Newest = {}
+        specs = [_template(each) for each in groups]
+        for key, parameter in (
+            ("LaunchTemplateId", "LaunchTemplateIds"),
+            ("LaunchTemplateName", "LaunchTemplateNames"),
+        ):
+            wanted = sorted({str(spec[key]) for spec in specs if spec.get(key)} - found.keys())
+            for each in self._templates({parameter: wanted}) if wanted else ():
+                identity = str(each["LaunchTemplateId"])
+                told = (identity, str(each["DefaultVersionNumber"]), str(each["LatestVersionNumber"]))
+                found[identity] = found[str(each["LaunchTemplateName"])] = told
+        return found
+
+    def _templates(self, named: Mapping[str, list[str]]) -> list[Mapping[str, Any]]:
+        try:
+            return list(self._account.pages("ec2", "describe_launch_templates", "LaunchTemplates[]", **named))
+        except AwsNotFound:
+            return []  # deleted under a group that still names it: all that came from it is outdated
 
     def _detached(self) -> dict[str, list[Machine]]:
         """Auto Scaling group → instances that were taken out of it and still live."""
@@ -198,7 +206,7 @@ class Fleet:
         return found
 
 
-def _group(each: Mapping[str, Any], newest: Mapping[str, tuple[str, str]], detached: Iterable[Machine]) -> ScalingGroup:
+def _group(each: Mapping[str, Any], newest: Newest, detached: Iterable[Machine]) -> ScalingGroup:
     tags = {tag["Key"]: tag.get("Value") or "" for tag in each.get("Tags") or []}
     name = str(each["AutoScalingGroupName"])
     group = tags.get(GROUP_TAG) or name.partition(".")[0]
@@ -221,7 +229,7 @@ def _group(each: Mapping[str, Any], newest: Mapping[str, tuple[str, str]], detac
     )
 
 
-def _machine(one: Mapping[str, Any], group: str, current: str, newest: Mapping[str, tuple[str, str]]) -> Machine:
+def _machine(one: Mapping[str, Any], group: str, current: str, newest: Newest) -> Machine:
     template = _named(one.get("LaunchTemplate") or {}, newest)
     return Machine(
         str(one["InstanceId"]),
@@ -239,10 +247,11 @@ def _template(group: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _named(template: Mapping[str, Any], newest: Mapping[str, tuple[str, str]]) -> str:
+def _named(template: Mapping[str, Any], newest: Newest) -> str:
     """`lt-1:3`; `$Default` and `$Latest` as the numbers they stand for today."""
-    identity, version = str(template.get("LaunchTemplateId") or ""), str(template.get("Version") or "$Default")
-    default, latest = newest.get(identity, (version, version))
+    version = str(template.get("Version") or "$Default")
+    given = str(template.get("LaunchTemplateId") or template.get("LaunchTemplateName") or "")
+    identity, default, latest = newest.get(given, (given, version, version))
     return f"{identity}:{ {'$Default': default, '$Latest': latest}.get(version, version) }".replace(" ", "")
 
 
