@@ -49,8 +49,7 @@ def residue(reach: Reach) -> list[Residue]:
         dns_zone=reach.provider.dns_zone if reach.provider.dns != "none" else None,
         discovery_store=reach.provider.irsa,
     )
-    ours = [key for key in reach.store.remains() if not key.startswith(f"{reach.name}/")]
-    kept = [Residue("state-store", f"s3://{reach.store.bucket}/{key}") for key in ours if "/boatyard/" in f"/{key}"]
+    kept = [Residue("state-store", f"s3://{reach.store.bucket}/{key}") for key in reach.store.ours()]
     return [Residue(each.kind, each.identity, each.owner, each.monthly_cost) for each in found] + kept
 
 

@@ -112,11 +112,11 @@ class Store:
 
     def forget(self) -> None:
         """Our own objects of the cluster, snapshots too: they hold its keys."""
-        self._delete(self._keys(self._own("")))
+        self._delete(self.ours())
 
-    def remains(self) -> list[str]:
-        """Keys of all objects of the cluster, kOps' and ours."""
-        return [*self._keys(f"{self._prefix}{self.name}/"), *self._keys(self._own(""))]
+    def ours(self) -> list[str]:
+        """Keys of our own objects of the cluster."""
+        return self._keys(self._own(""))
 
     def snapshot(self, now: datetime) -> str:
         """Copy what kOps knows of the cluster, keys included and etcd's backups not, into one object; its key."""
