@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
+from botocore.loaders import create_loader
 from botocore.session import get_session
 
 from boatyard.aws.budget import GLOBAL, Bucket, rate_of
@@ -24,6 +25,7 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 """Seconds; the longest that one attempt may go on once the deadline has passed."""
 _ATTEMPTS = 4
+_MODELS = create_loader()  # AWS's service models; they are read once a process instead of once an account
 
 
 class Account:
@@ -109,6 +111,7 @@ class Account:
         assumed = assumed and self.role is not None
         if assumed not in self._sessions:
             base = get_session()
+            base.register_component("data_loader", _MODELS)
             if self.profile is not None:
                 base.set_config_variable("profile", self.profile)
             if assumed:

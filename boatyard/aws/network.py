@@ -262,11 +262,12 @@ def _zones(needs: Needs) -> list[Check]:
     checks = []
     for zone in needs.zones:
         here = {subnet.kind for subnet in needs.subnets if subnet.zone == zone}
-        for purpose, fitting in kinds.items():
-            if not here & fitting:
-                named = " or ".join(sorted(fitting))
-                fix = f"Add a subnet in {zone} of type {named}, or leave the zone out."
-                checks.append(missing(f"subnets of {zone}", f"Zone {zone} has no subnet for {purpose}.", fix))
+        lacking = {purpose: fitting for purpose, fitting in kinds.items() if not here & fitting}
+        if lacking:
+            problem = f"Zone {zone} has no subnet for {' nor for '.join(lacking)}."
+            wanted = " and one of type ".join(" or ".join(sorted(fitting)) for fitting in lacking.values())
+            fix = f"Add a subnet in {zone} of type {wanted}, or leave the zone out."
+            checks.append(missing(f"subnets of {zone}", problem, fix))
     return checks
 
 

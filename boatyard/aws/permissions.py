@@ -37,8 +37,8 @@ def principal(account: Account) -> str | None:
     """ARN of the user or role whose policies count; None for the root user and for federated users."""
     arn = account.arn
     kind, _, name = arn.split(":", 5)[5].partition("/")
-    if kind == "user" and ":iam:" in arn:
-        return arn
+    if kind == "user":
+        return f"arn:{account.partition}:iam::{account.id}:user/{name}"
     if kind != "assumed-role":
         return None
     role = name.split("/")[0]
