@@ -15,6 +15,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "up": "Start Prefect's server, UI, worker and deployments.",
         "demo": "Take one cluster through its whole life, and leave nothing.",
         "doctor": "List what this machine needs, and install what is missing.",
+        "sandbox": "Start an emulated AWS account with live clusters.",
         "init": "Write a commented example of a cluster's spec.",
         "schema": "Print the spec's JSON Schema, for editors.",
         "compare": "Compare the distributions that can be driven.",

@@ -1,5 +1,6 @@
 """The AWS twin as its user sees it: started, asked for its environment, stopped."""
 
+import fcntl
 import json
 import os
 import select
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from boatyard.errors import DeadlineExceeded, MissingTool, Permanent
+from boatyard.errors import DeadlineExceeded, Held, MissingTool, Permanent
 from boatyard.run import Process, minimal_env, start
 from boatyard.sandbox.aws import seed
 from boatyard.tools.toolbox import Toolbox
@@ -35,40 +36,32 @@ class Orders:
 class Sandbox:
     """A running AWS twin. A context manager; everything it started ends with it, and with this process."""
 
-    def __init__(self, process: Process, folder: Path, endpoint: str, api_server: str) -> None:
-        self._process, self.folder, self.endpoint, self.api_server = process, folder, endpoint, api_server
+    def __init__(self, process: Process, folder: Path, endpoint: str, api_server: str, lock: int) -> None:
+        self._process, self._lock = process, lock
+        self.folder, self.endpoint, self.api_server = folder, endpoint, api_server
 
     @classmethod
     def start(cls, folder: Path, tools: Toolbox | None = None, *, timeout: float = 60) -> "Sandbox":
         """Start one and wait until it answers.
 
-        folder: made when missing; state and logs are kept there. tools: where the control plane's programs are; None
-        gives an account without control planes. timeout: seconds until `DeadlineExceeded`.
-        `MissingTool` when moto or a program is not installed, `Permanent` when the child ends at once.
+        folder: made when missing; state and logs are kept there, and one sandbox at a time has it. tools: where the
+        control plane's programs are; None gives an account without control planes. timeout: seconds until
+        `DeadlineExceeded`.
+        `MissingTool` when moto or a program is not installed, `Held` when another sandbox has the folder, `Permanent`
+        when the child ends at once.
         """
         if find_spec("moto") is None or find_spec("flask") is None:
             raise MissingTool("The sandbox needs moto, which is not installed.", hint="Install boatyard[sandbox].")
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         programs = {name: str(tools.path(name)) for name in PROGRAMS} if tools is not None else {}
-        ready = folder / f"ready.{os.getpid()}.{time.monotonic_ns()}"
-        os.mkfifo(ready, 0o600)
-        orders = folder / "orders.json"
-        orders.write_text(json.dumps(asdict(Orders(str(folder), str(ready), programs))))
+        lock = _lock(folder)
         try:
-            reader = os.open(ready, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                process = start(
-                    [sys.executable, "-m", "boatyard.sandbox.aws.server", orders],
-                    log=folder / "server.log",
-                    env=_child_environment(folder),
-                )
-                told = _await(process, reader, timeout)
-            finally:
-                os.close(reader)
-        finally:
-            ready.unlink(missing_ok=True)
-        return cls(process, folder, told["endpoint"], told["api_server"])
+            process, told = _start(folder, programs, timeout)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(process, folder, told["endpoint"], told["api_server"], lock)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -110,6 +103,9 @@ class Sandbox:
     def stop(self) -> None:
         """End every process. May be called twice."""
         self._process.stop(_GRACE)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +114,36 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _lock(folder: Path) -> int:
+    """The folder is ours until the descriptor is closed, or this process ends."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise Held(f"Another sandbox uses {folder}.", hint="Use it, or stop it first.") from None
+    return lock
+
+
+def _start(folder: Path, programs: dict[str, str], timeout: float) -> tuple[Process, dict[str, str]]:
+    """The child, and what it told once it answered, through a named pipe."""
+    ready, orders = folder / "ready", folder / "orders.json"
+    ready.unlink(missing_ok=True)
+    os.mkfifo(ready, 0o600)
+    orders.write_text(json.dumps(asdict(Orders(str(folder), str(ready), programs))))
+    reader = os.open(ready, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        process = start(
+            [sys.executable, "-m", "boatyard.sandbox.aws.server", orders],
+            log=folder / "server.log",
+            env=_child_environment(folder),
+        )
+        return process, _await(process, reader, timeout)
+    finally:
+        os.close(reader)
+        ready.unlink(missing_ok=True)
 
 
 def _child_environment(folder: Path) -> dict[str, str]:
