@@ -110,7 +110,8 @@ class Driver(Protocol):
         ...
 
     def observe(self) -> Observed:
-        """What is there now. Reads only, never waits, never raises for a cluster that is absent, asleep or broken."""
+        """What is there now. Reads only, never waits, never raises for a cluster that is absent, asleep or broken;
+        where nothing can be seen the phase is UNKNOWN."""
         ...
 
     def plan(self, observed: Observed, apps: Mapping[str, str]) -> Plan:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from boatyard.errors import Unsafe
+from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
 from boatyard.versions.minor import Minor, Version, kubelet_problem, path
@@ -71,8 +71,9 @@ def compute(
 
     apps: app name → digest of its source now. expected: verb → usual time, of one node where it works so.
     in_place: labels and taints of nodes can be changed while they run; else nodes are replaced for it.
-    Raises `Unsafe` when the spec pins a version below the observed one.
+    Raises `Unsafe` when the spec pins a version below the observed one, `Permanent` when nothing could be observed.
     """
+    _seen(cluster, observed)
     draft = _Draft(cluster, expected or {}, in_place)
     name = cluster.name
     base: tuple[str, ...]
@@ -97,6 +98,12 @@ def compute(
     settled = _pools(draft, observed, version, base)
     _apps(draft, observed, apps, settled)
     return draft.plan()
+
+
+def _seen(cluster: Cluster, observed: Observed) -> None:
+    """Every plan begins with it: nothing is planned for what could not be looked at."""
+    if observed.phase is Phase.UNKNOWN:
+        raise Permanent(f"cluster {cluster.name} could not be looked at: {observed.detail}")
 
 
 def target_version(cluster: Cluster, observed: Observed) -> str:
@@ -307,6 +314,7 @@ def by_dependency(apps: tuple[App, ...]) -> list[App]:
 
 def hibernation(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timedelta] | None = None) -> Plan:
     """One step, or none when it sleeps already."""
+    _seen(cluster, observed)
     draft = _Draft(cluster, expected or {})
     if observed.phase in (Phase.RUNNING, Phase.BROKEN):
         draft.add(Verb.HIBERNATE, cluster.name, "sleep was asked for", disrupts="everything on the cluster stops")
@@ -320,6 +328,7 @@ def deletion(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timed
             f"cluster {cluster.name} is protected (policy.protect: true) and will not be deleted.",
             hint="Set policy.protect to false and apply that first.",
         )
+    _seen(cluster, observed)
     draft = _Draft(cluster, expected or {})
     if observed.phase is not Phase.ABSENT:
         draft.add(Verb.DELETE, cluster.name, "deletion was asked for", disrupts="the cluster and all on it are gone")
@@ -330,6 +339,7 @@ def rotation(
     cluster: Cluster, observed: Observed, phases: Sequence[str], expected: Mapping[Verb, timedelta] | None = None
 ) -> Plan:
     """One step a phase, in their order. Raises `Unsafe` when the cluster does not run."""
+    _seen(cluster, observed)
     if observed.phase is not Phase.RUNNING:
         raise Unsafe(
             f"cluster {cluster.name} is {observed.phase}; keys are rotated while it runs.", hint="Bring it up first."
@@ -362,6 +372,7 @@ def scaling(
     cluster: Cluster, observed: Observed, counts: Mapping[str, int], expected: Mapping[Verb, timedelta] | None = None
 ) -> Plan:
     """Pools to exact sizes within the spec's bounds. Raises `Unsafe` outside them, naming the bound."""
+    _seen(cluster, observed)
     draft = _Draft(cluster, expected or {})
     for name, count in counts.items():
         pool = cluster.pool(name)

@@ -22,6 +22,8 @@ class Phase(StrEnum):
     HIBERNATED = "hibernated"
     BROKEN = "broken"
     """It is there and should answer, but does not."""
+    UNKNOWN = "unknown"
+    """It could not be looked at: no credentials, an account that refuses. Nothing is concluded from that."""
 
 
 class ObservedPool(Model):
@@ -66,7 +68,7 @@ class Observed(Model):
     outdated: tuple[str, ...] = ()
     """Control-plane nodes that were launched from an older configuration than the provider now holds."""
     detail: str = ""
-    """Why the phase is PARTIAL or BROKEN, for people."""
+    """Why the phase is PARTIAL, BROKEN or UNKNOWN, for people."""
 
 
 class Verb(StrEnum):

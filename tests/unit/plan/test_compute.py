@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boatyard.errors import Unsafe
+from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.compute import by_dependency, compute, deletion, hibernation, rotation, scaling
 from boatyard.plan.model import Observed, ObservedApp, ObservedPool, Phase, Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
@@ -186,6 +186,20 @@ def test_settings_of_the_cluster_change_before_its_version_and_name_what_they_ar
     assert plan.steps[0].params["changes"] == ["dns: none, public is wanted"]
     assert plan.steps[0].disrupts
     assert plan.steps[1].after == (plan.steps[0].id,)
+
+
+def test_nothing_is_planned_for_a_cluster_that_could_not_be_looked_at():
+    seen = Observed(phase=Phase.UNKNOWN, detail="there are no AWS credentials. Run `aws configure`.")
+    wanted = cluster()
+    for plan in (
+        lambda: compute(wanted, seen, {}),
+        lambda: hibernation(wanted, seen),
+        lambda: deletion(wanted, seen),
+        lambda: scaling(wanted, seen, {}),
+        lambda: rotation(wanted, seen, []),
+    ):
+        with pytest.raises(Permanent, match=r"^cluster shop could not be looked at: there are no AWS credentials\."):
+            plan()
 
 
 def test_nodes_of_an_older_configuration_are_replaced():
