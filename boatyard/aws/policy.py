@@ -17,11 +17,13 @@ READ: Mapping[str, tuple[str, ...]] = {
     "iam": (
         "GetInstanceProfile",
         "GetOpenIDConnectProvider",
+        "GetPolicy",
         "GetRole",
         "GetRolePolicy",
         "ListAttachedRolePolicies",
         "ListInstanceProfiles",
         "ListOpenIDConnectProviders",
+        "ListPolicies",
         "ListRolePolicies",
         "ListRoles",
         "SimulatePrincipalPolicy",
@@ -198,7 +200,8 @@ def installer(
     """
     buckets = sorted({state_store, discovery_store or state_store})
     iam = f"arn:{partition}:iam::*"
-    roles = [f"{iam}:{kind}/*{cluster}" for kind in ("role", "instance-profile")] + [f"{iam}:oidc-provider/*"]
+    named = f"*{cluster.lstrip('*')}"  # kOps' roles are called nodes.NAME, masters.NAME and so on
+    roles = [f"{iam}:{kind}/{named}" for kind in ("role", "instance-profile")] + [f"{iam}:oidc-provider/*"]
     passed = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     linked = {"StringEquals": {"iam:AWSServiceName": list(LINKED)}}
     return _document(
