@@ -69,3 +69,11 @@ def test_a_tagged_union_becomes_what_forms_show_as_toggles():
     assert [branch["$ref"] for branch in field["anyOf"]] == ["#/definitions/Hill", "#/definitions/Lake"]
     assert "oneOf" not in field
     assert "discriminator" not in field
+
+
+def test_the_alternative_with_fewest_fields_comes_first_so_that_no_richer_one_takes_its_values():
+    @flow
+    def visit(place: Annotated[Lake | Hill, Field(discriminator="kind")]) -> None: ...
+
+    branches = form_schema(visit)["properties"]["place"]["anyOf"]
+    assert [branch["$ref"] for branch in branches] == ["#/definitions/Hill", "#/definitions/Lake"]
