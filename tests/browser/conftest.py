@@ -1,6 +1,7 @@
-"""One `boatyard up` for all browser tests, and a page that has given its password."""
+"""One `boatyard up` for all browser tests, pages of people who have given its password, and a limit for every test."""
 
 import base64
+import contextlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.visit import Site
+from tests.browser.watch import Overdue, Watch
 
 expect.set_options(timeout=60_000)
 
 CHROMIUM = Path("/usr/bin/chromium")
+INSTALL_LOG = Path("/tmp/boatyard-chromium.log")  # noqa: S108 - written by .ci/chromium
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -21,13 +24,24 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+WATCH = Watch()
+
+
+def why_not() -> str:
+    """Why there is no Chromium."""
+    reason = f"{CHROMIUM} is not there, and make browser could not install it"
+    with contextlib.suppress(OSError):
+        if said := INSTALL_LOG.read_text(errors="replace").strip().splitlines()[-3:]:
+            return f"{reason}: {' '.join(said)}"
+    return f"{reason}: that takes root and apt-get"
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there")
+        pytest.skip(why_not())
     one = Site(tmp_path_factory.mktemp("browser-home"))
+    WATCH.begin(one.home, tmp_path_factory.getbasetemp() / "failed")
     try:
         one.start()
         yield one
@@ -38,37 +52,61 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def browser(site: Site) -> Iterator[Browser]:
     with sync_playwright() as started:
-        program = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        program = started.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, WATCH.mark])
         yield program
         program.close()
 
 
 @pytest.fixture(scope="session")
-def visitor(browser: Browser, site: Site) -> Callable[[], Page]:
+def visitor(browser: Browser, site: Site) -> Callable[..., Page]:
     """Makes pages of fresh visitors who have logged in already; whoever asks closes the page's context."""
 
-    def enter() -> Page:
+    def enter(*, known: bool = True) -> Page:
         context = browser.new_context(viewport={"width": 1300, "height": 900})
         context.set_default_timeout(60_000)
-        secret = base64.b64encode((site.password or "").encode()).decode()
-        context.add_init_script(f"localStorage.setItem('prefect-password', '{secret}')")
+        if known:
+            secret = base64.b64encode((site.password or "").encode()).decode()
+            context.add_init_script(f"localStorage.setItem('prefect-password', '{secret}')")
+        context.on("page", WATCH.follow)
         return context.new_page()
 
     return enter
 
 
 @pytest.fixture
-def page(visitor: Callable[[], Page]) -> Iterator[Page]:
+def page(visitor: Callable[..., Page]) -> Iterator[Page]:
     one = visitor()
     yield one
     one.context.close()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, "pytest.CallInfo[None]", None]:
-    """Of a failed test, what its page showed."""
-    outcome = yield
-    report = outcome.get_result()
-    shown = getattr(item, "funcargs", {}).get("page")
-    if report.when == "call" and report.failed and isinstance(shown, Page):
-        report.sections.append(("page", f"{shown.url}\n{shown.locator('body').inner_text(timeout=5_000)}"))
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    WATCH.forget()
+    with WATCH.limited(f"the set-up of {item.name}"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    with WATCH.limited(item.name):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    with WATCH.limited(f"the tear-down of {item.name}"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Of a failed test, all that there is to see."""
+    report = yield
+    if report.failed:
+        try:
+            with WATCH.limited("looking at what failed", 60):
+                report.sections.extend(WATCH.evidence(f"{item.name}-{report.when}"))
+        except Overdue as error:
+            report.sections.append(("nothing to see", str(error)))
+    return report

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import deployments
-from tests.browser.visit import ENDED, Site, fill, part, press, switch, until
+from tests.browser.visit import ENDED, Site, choose_provider, fill, part, switch, told, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.twin]
 
@@ -17,11 +17,12 @@ APPS = Path(deployments.__file__).parent / "apps"
 
 
 @pytest.fixture(scope="module")
-def created(site: Site, visitor: Callable[[], Page]) -> str:
+def created(site: Site, visitor: Callable[..., Page]) -> str:
     """The id of the run that made the cluster; the form was filled in by typing."""
     page = visitor()
     body = site.open_form(page, "create-cluster")
     form = part(body, "Cluster")
+    choose_provider(form, "kwok")
     fill(form, {("Name",): NAME, ("Owner",): "team-shop@example.com", ("Kubernetes", "Version"): "1.34"})
     site.picture(page, "form", height=1200)
     pools = part(form, "Pools")
@@ -35,17 +36,15 @@ def created(site: Site, visitor: Callable[[], Page]) -> str:
     return run_id
 
 
-def test_the_ui_asks_for_the_password(site: Site, browser: Browser):
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+def test_the_ui_asks_for_the_password(site: Site, visitor: Callable[..., Page]):
+    page = visitor(known=False)
     page.goto(f"{site.running.url}/deployments")
     box = page.locator("input[type=password], input").first
     box.wait_for()
     box.press_sequentially(site.password or "")
     box.press("Enter")
     site.visit(page, "/deployments", "create-cluster")
-    context.close()
+    page.context.close()
 
 
 def test_every_deployment_says_what_it_does(site: Site, page: Page):
@@ -62,12 +61,13 @@ def test_every_deployment_says_what_it_does(site: Site, page: Page):
 def test_the_form_has_words_and_defaults_that_can_be_sent_back(site: Site, page: Page):
     body = site.open_form(page, "create-cluster")
     form = part(body, "Cluster")
-    form.wait_for()
-    labels = form.locator(".schema-form-property__label").all_inner_texts()
+    choose_provider(form, "kwok")
+    names = form.locator(".schema-form-property__label")
+    expect(names.last).to_have_text(re.compile(r"^Kind\b"))
+    labels = names.all_inner_texts()
     assert labels[:2] == ["Cluster", "Name"]
     assert [label.removesuffix(" (Optional)") for label in labels[-2:]] == ["API version", "Kind"]
-    assert part(form, "Provider", "Kind").locator("textarea,input").first.input_value() == "kwok"
-    assert part(form, "Policy", "Upgrade", "Drain timeout").locator("textarea,input").first.input_value() == "15m"
+    expect(part(form, "Policy", "Upgrade", "Drain timeout").locator("textarea,input").first).to_have_value("15m")
     shown = form.inner_text()
     assert not re.search(r"\bPT\d|\bstr\b|\bNone\b \||timedelta", shown)
 
@@ -144,7 +144,7 @@ def test_a_refused_plan_changes_nothing_and_says_why(site: Site, created: str, p
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("disrupts: the API server restarts")).to_be_visible()
     fill(dialog, {("Why",): "not before the weekend"})
-    answer(site, page, run_id)
+    answer(page, run_id)
     ended = site.in_state(run_id, *ENDED)
     assert ended["state_type"] == "FAILED"
     sentence = f"the plan for {NAME} was refused: not before the weekend; nothing was done."
@@ -167,7 +167,7 @@ def test_an_approved_plan_is_carried_out(site: Site, created: str, page: Page):
     switch(dialog, "Carry out this plan")
     fill(dialog, {("Why",): "agreed with team-shop"})
     site.picture(page, "approval")
-    answer(site, page, run_id)
+    answer(page, run_id)
     ended = site.in_state(run_id, *ENDED)
     assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
     expect(page.get_by_text("Completed").first).to_be_visible()
@@ -191,17 +191,11 @@ def version_of(told: dict[str, str]) -> str:
     return f"1.{minor.rstrip('+')}"
 
 
-def answer(site: Site, page: Page, run_id: str) -> None:
-    """Press the dialog's Submit, again where a busy server refused, until the run is no longer waiting."""
+def answer(page: Page, run_id: str) -> None:
+    """Press the dialog's Submit, and be believed."""
     button = page.get_by_role("dialog").get_by_role("button", name="Submit")
-
-    def taken() -> bool:
-        if site.ask("GET", f"/flow_runs/{run_id}")["state_type"] != "PAUSED":
-            return True
-        press(button)
-        return False
-
-    until(taken, "the answer")
+    taken = told(page, button, f"/flow_runs/{run_id}/resume", "the answer")
+    assert taken["status"] == "ACCEPT", taken
 
 
 def test_the_wrong_word_deletes_nothing_and_the_right_one_all(site: Site, created: str, page: Page):

@@ -1,7 +1,7 @@
 """A running `boatyard up` as a person meets it; to check what it shows, its API, store and clusters."""
 
-import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PatienceLost
 
 from boatyard import run
@@ -22,6 +22,7 @@ from boatyard.drivers.operation import Yard
 from boatyard.errors import Temporary
 from boatyard.kube.client import Client
 from boatyard.settings import Settings
+from boatyard.spec.provider import all_settings_models
 from boatyard.store import Store
 from boatyard.tools import Toolbox
 
@@ -63,20 +64,53 @@ def fill(root: Locator, values: Mapping[tuple[str, ...], str]) -> None:
                 box(labels).click()
                 box(labels).press("Control+a")
                 box(labels).press_sequentially(text)
-        root.page.wait_for_timeout(200)  # longer than the form takes to write back what it holds
+        rest(root.page)
         return all(box(labels).input_value() == text for labels, text in values.items())
 
+    rest(root.page)
     until(filled, f"{dict(values)} in the form")
 
 
+def rest(page: Page) -> None:
+    """Wait until the page has nothing to do: a form gives its defaults to its fields one after another."""
+    page.evaluate(
+        "() => new Promise(done => requestIdleCallback("
+        "() => requestAnimationFrame(() => requestIdleCallback(done, {timeout: 5000})), {timeout: 5000}))"
+    )
+
+
 def switch(root: Locator, *labels: str) -> None:
-    part(root, *labels).get_by_role("switch").click()
+    one = part(root, *labels).get_by_role("switch")
+    one.click()
+    expect(one).to_have_attribute("aria-checked", "true")
 
 
-def press(button: Locator) -> None:
-    """Click it, unless it goes away meanwhile."""
-    with contextlib.suppress(PatienceLost):
-        button.click(timeout=3_000)
+def choose_provider(cluster: Locator, kind: str) -> None:
+    """Where there is more than one distribution, the form begins with the first and has a button for each."""
+    field = part(cluster, "Provider")
+    if len(all_settings_models()) > 1:
+        field.get_by_text(kind, exact=True).first.click()
+    expect(part(field, "Kind").locator("textarea,input").first).to_have_value(kind)
+
+
+def told(page: Page, button: Locator, path: str, what: str) -> dict[str, Any]:
+    """Press a button whose press is one request; the answer. A person presses again when the page says "busy" (503)."""
+
+    def answered() -> dict[str, Any] | None:
+        wanted = re.compile(re.escape(path) + "$")
+        try:
+            with page.expect_response(lambda one: one.request.method == "POST" and bool(wanted.search(one.url))) as got:
+                button.click()
+        except PatienceLost as error:
+            said = page.locator(".p-label__message:visible, .p-toast:visible").all_inner_texts()
+            raise AssertionError(f"{what}: nothing was sent; the page says {said}") from error
+        answer = got.value
+        if answer.status == 503:
+            return None
+        assert answer.ok, f"{what}: {answer.status} {answer.text()}"
+        return dict(answer.json())
+
+    return dict(until(answered, what))
 
 
 @dataclass
@@ -177,8 +211,8 @@ class Site:
         """Open a page and wait for what it should show; a page that a busy server left empty is opened again."""
 
         def shown() -> bool:
-            page.goto(self.running.url + path)
             try:
+                page.goto(self.running.url + path)
                 for text in texts:
                     page.get_by_text(text).first.wait_for(timeout=20_000)
             except PatienceLost:
@@ -192,21 +226,12 @@ class Site:
         return page.locator("body")
 
     def submit(self, page: Page, deployment: str) -> str:
-        """Press Submit, again where a busy server refused, until the run is there; its id."""
-        before = {one["id"] for one in self.runs_of(deployment)}
-        button = page.get_by_role("button", name="Submit")
+        """Press Submit; the id of the run that came of it."""
+        path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
         form = page.url
-
-        def taken() -> bool:
-            press(button)
-            with contextlib.suppress(PatienceLost):  # a busy server said 503, and the page still shows the form
-                page.wait_for_url(lambda url: url != form, timeout=15_000)
-            return page.url != form
-
-        until(taken, f"a run; the form says {page.locator('.p-label__message, .p-toast').all_inner_texts()}: its end")
-        return str(
-            until(lambda: [one["id"] for one in self.runs_of(deployment) if one["id"] not in before], "the run")[0]
-        )
+        made = told(page, page.get_by_role("button", name="Submit"), path, f"a run of {deployment}")
+        page.wait_for_url(lambda url: url != form)
+        return str(made["id"])
 
     def store(self) -> Store:
         return Store.open(self.settings.store_url, SystemClock())
