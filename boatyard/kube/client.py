@@ -341,6 +341,8 @@ class Client:
                 preload_content=not stream,
             )
         except urllib3.exceptions.SSLError as error:
+            if _cut_off(error):  # a balancer or tunnel with no server behind it, which hangs up
+                raise ApiBusy(f"The API server at {self.server} does not answer: the connection was closed.") from None
             raise Permanent(f"No secure connection to {self.server}: {error}.") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiBusy(f"The API server at {self.server} does not answer: {_why(error)}.") from None
@@ -379,6 +381,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return float(headers["retry-after"])
     except (KeyError, ValueError):
         return None
+
+
+def _cut_off(error: urllib3.exceptions.SSLError) -> bool:
+    """Was the connection closed in the middle of the handshake, rather than a certificate refused?"""
+    inner: Any = error.args[0] if error.args else error
+    return isinstance(inner, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
 
 
 def _why(error: Exception) -> str:
