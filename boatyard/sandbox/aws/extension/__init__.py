@@ -1,6 +1,6 @@
 """What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
 
-from boatyard.sandbox.aws.extension import groups, network
+from boatyard.sandbox.aws.extension import groups, iam, network
 
 __all__ = ["install"]
 
@@ -12,5 +12,6 @@ def install() -> None:
     global _done
     if not _done:
         groups.install()
+        iam.install()
         network.install()
         _done = True
