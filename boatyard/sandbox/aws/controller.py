@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boatyard.errors import BoatyardError
+from boatyard.sandbox.aws.cloud import Cloud
 from boatyard.sandbox.aws.model import Wanted
 from boatyard.sandbox.aws.observe import Observer
 from boatyard.sandbox.aws.plane import ControlPlane, Settings
@@ -21,12 +22,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Means:
-    """What a worker works with. newest: the minor that the programs are of, such as 36."""
+    """What a worker works with. newest: the minor that the programs are of, such as 36. endpoint: the account's own."""
 
     folder: Path
     programs: Mapping[str, str]
     router: Router
     newest: int
+    endpoint: str
 
 
 class Controller:
@@ -72,6 +74,7 @@ class Worker(threading.Thread):
         self._plane = ControlPlane(
             wanted.name, means.folder / "clusters" / wanted.name, means.programs, died=self._poke
         )
+        self._cloud = Cloud(wanted.name, wanted.region, means.endpoint, self._plane.client)
 
     def want(self, wanted: Wanted) -> bool:
         """What the account says now; False when this worker has ended and another must do it."""
@@ -102,6 +105,7 @@ class Worker(threading.Thread):
             with self._changed:
                 self._ended = True
             self._means.router.forget(self._plane.port)
+            self._cloud.stop()
             self._plane.remove()
 
     def _next(self) -> Wanted | None:
@@ -134,14 +138,18 @@ class Worker(threading.Thread):
         )
         if not self._plane.running or settings != self._plane.settings:
             _log.warning("%s: Kubernetes %s", wanted.name, settings.version)
+            self._cloud.stop()
             self._plane.ensure(settings)
         self._means.router.route(settings.names, self._plane.port)
         with self._plane.client() as client:
             self._register.sync(client, wanted.machines)
+        if not self._cloud.running:
+            self._cloud.start()
 
     def _rest(self, wanted: Wanted) -> None:
         """Nobody runs the control plane; its data lives as long as its volumes do."""
         self._means.router.forget(self._plane.port)
+        self._cloud.stop()
         self._plane.stop()
         if not wanted.kept:
             self._plane.remove()

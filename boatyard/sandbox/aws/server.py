@@ -31,23 +31,31 @@ def main(argv: Sequence[str]) -> int:
     extension.install()
     router = Router()
     router.start()
-    controller = _controller(orders, router) if orders.programs else None
-    http = _serve(controller.changed if controller else lambda: None)
-    _report(orders, f"http://127.0.0.1:{http.server_address[1]}", f"https://127.0.0.1:{router.port}")
+    followers: list[Controller] = []
+    http = _serve(lambda: _tell(followers))
+    endpoint = f"http://127.0.0.1:{http.server_address[1]}"
+    if orders.programs:
+        followers.append(_controller(orders, router, endpoint))
+    _report(orders, endpoint, f"https://127.0.0.1:{router.port}")
     told.wait()
-    if controller is not None:
+    for controller in followers:
         controller.stop()
     return 0
 
 
-def _controller(orders: Orders, router: Router) -> Controller:
+def _tell(followers: Sequence[Controller]) -> None:
+    for controller in followers:
+        controller.changed()
+
+
+def _controller(orders: Orders, router: Router, endpoint: str) -> Controller:
     folder = Path(orders.folder)
     shutil.rmtree(folder / "clusters", ignore_errors=True)  # what a killed one left: its account is gone, too
     said = run([orders.programs["kube-apiserver"], "--version"], timeout=60).stdout
     found = re.search(r"v1\.(\d+)\.", said)
     if found is None:
         raise Permanent(f"kube-apiserver does not say which version it is, but {said.strip()!r}.")
-    return Controller(Means(folder, orders.programs, router, int(found[1])))
+    return Controller(Means(folder, orders.programs, router, int(found[1]), endpoint))
 
 
 def _serve(changed: Callable[[], None]) -> Any:
