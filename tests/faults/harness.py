@@ -346,7 +346,9 @@ def sweep(house: House, make: Callable[[], Scenario], *, sample: int | None = SA
         scenario.prepare()
         first = house.run(scenario.flow, kill_at=at, **scenario.arguments)
         where = f"killed at moment {at} of {len(moments)}: {(first.moments or moments)[-1]}"
-        assert first.killed, f"not {where}: {first.outcome}"
+        if not first.killed:
+            assert len(first.well().moments) < at, f"not {where}: {first.outcome}"
+            continue  # how often a flow looks depends on how long things take: this run was over before
         newest = house.yard.store.journal.list(scenario.cluster.name, limit=1)
         again = house.run(scenario.flow, **scenario.arguments)
         try:
