@@ -214,7 +214,7 @@ class Site:
             try:
                 page.goto(self.running.url + path)
                 for text in texts:
-                    page.get_by_text(text).first.wait_for(timeout=20_000)
+                    page.get_by_text(text).first.wait_for(timeout=60_000)
             except PatienceLost:
                 return False
             return True
