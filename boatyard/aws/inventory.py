@@ -84,9 +84,8 @@ def account_resources(account: Account, *, regions: Collection[str] = ()) -> Map
 
 def enabled_regions(account: Account) -> list[str]:
     """Regions that are switched on for the account."""
-    return sorted(
-        each["RegionName"] for each in View(account, account.region).pages("ec2", "describe_regions", "Regions[]")
-    )
+    regions = View(account, account.region).pages("ec2", "describe_regions", "Regions[]")
+    return sorted(each["RegionName"] for each in regions if each.get("OptInStatus") != "not-opted-in")
 
 
 def _order(found: Found) -> tuple[str, str, str, str]:

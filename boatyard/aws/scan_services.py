@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from boatyard.aws import prices
 from boatyard.aws.errors import AwsNotFound
-from boatyard.aws.ownership import ROLE_LENGTH, RULES, is_cluster, queue_name
+from boatyard.aws.ownership import ROLE_LENGTH, RULES, is_cluster, queue_name, told_by
 from boatyard.aws.scan import GLOBAL, Look, Seen, View, if_there, in_batches, moment, tags_of
 
 _BALANCER_PRICES = {
@@ -143,9 +143,13 @@ def event_rules(view: View) -> Iterator[Seen]:
 
 
 def roles(view: View) -> Iterator[Seen]:
+    """A name that tells its cluster is believed; only for others are tags asked for, role by role."""
     for item in view.pages("iam", "list_roles", "Roles[]", PaginationConfig={"PageSize": 1000}):
         name = item["RoleName"]
         if item.get("Path", "/").startswith("/aws-service-role/") or not view.may_be(name, cut_at=ROLE_LENGTH):
+            continue
+        if told_by("iam-role", name) is not None:
+            yield _of_iam("iam-role", name, name, {}, item)
             continue
         answer = if_there(partial(view.ask, "iam", "get_role", RoleName=name))
         if answer is not None:
@@ -153,10 +157,14 @@ def roles(view: View) -> Iterator[Seen]:
 
 
 def instance_profiles(view: View) -> Iterator[Seen]:
+    """As for roles."""
     pages = view.pages("iam", "list_instance_profiles", "InstanceProfiles[]", PaginationConfig={"PageSize": 1000})
     for item in pages:
         name = item["InstanceProfileName"]
         if not view.may_be(name, cut_at=ROLE_LENGTH):
+            continue
+        if told_by("iam-instance-profile", name) is not None:
+            yield _of_iam("iam-instance-profile", name, name, {}, item)
             continue
         answer = if_there(partial(view.ask, "iam", "get_instance_profile", InstanceProfileName=name))
         if answer is not None:

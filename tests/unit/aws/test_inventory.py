@@ -1,12 +1,15 @@
 """A kOps cluster on an emulated account is found wholly, and nothing else is."""
 
 from collections.abc import Callable
+from fnmatch import fnmatch
 
 import boto3
 import pytest
 
+from boatyard.aws import policy
 from boatyard.aws.account import Account
-from boatyard.aws.inventory import Found, account_resources, cluster_resources
+from boatyard.aws.inventory import Found, account_resources, cluster_resources, enabled_regions
+from boatyard.aws.orphans import clusters_in
 from tests.unit.aws.planted import Planted, pairs, record, tags
 
 REGION = "eu-central-1"
@@ -241,3 +244,24 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[tuple[str, str]]
 
     monkeypatch.setattr(BaseClient, "_make_api_call", count)
     return lambda: made
+
+
+def test_the_readers_policy_allows_every_request_of_a_scan(
+    account: Account, calls: Callable[[], list[tuple[str, str]]]
+) -> None:
+    Planted(NAME, REGION)
+    calls().clear()
+    scan(account)
+    account_resources(account, regions=[REGION])
+    enabled_regions(account)
+    clusters_in(account, "s3://kops-store")
+    document = policy.reader(state_store="kops-store", discovery_store="kops-store-discovery")
+    allowed = [action for statement in document["Statement"] for action in statement["Action"]]
+    asked = {f"{service}:{S3_ACTIONS.get(operation, operation)}" for service, operation in calls()}
+    assert len(asked) > 30
+    refused = {each for each in asked if not any(fnmatch(each, pattern) for pattern in allowed)}
+    assert refused == {"sts:GetCallerIdentity"}, "which needs no permission"
+
+
+S3_ACTIONS = {"ListObjectsV2": "ListBucket"}
+"""S3's operations that go by another name in policies."""
