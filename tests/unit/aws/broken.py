@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -44,7 +45,6 @@ USUAL: Mapping[str, Any] = {
     "services_cidr": "100.64.0.0/13",
 }
 ENOUGH = {"L-1216C47A": 256, "L-34B43A08": 256, "L-DB2E81BA": 0, "L-0263D0A3": 20, "L-69A177A2": 50}
-KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ class World:
     def setup(self) -> None:
         for step in self._calls:
             service, operation = step["call"].split(".")
-            client = boto3.client(
-                service, region_name=step.get("region", USUAL["region"]), **_keys(step.get("account"))
-            )
+            client = _setup_client(service, step.get("region", USUAL["region"]), step.get("account"))
             answer = getattr(client, operation)(**self.filled(step.get("with", {})))
             for name, path in step.get("keep", {}).items():
                 self.kept[name] = jmespath.search(path, answer)
@@ -189,17 +187,28 @@ def response(request: Any, status: int, body: str) -> AWSResponse:
     return AWSResponse(request.url, status, {}, _Raw(body.encode()))
 
 
-def _keys(account: str | None) -> Mapping[str, str]:
+@cache
+def _boto3(service: str, region: str) -> Any:
+    """moto answers clients of earlier accounts too, and making one takes longer than most of the calls."""
+    return boto3.client(service, region_name=region, aws_access_key_id="testing", aws_secret_access_key="testing")
+
+
+def _setup_client(service: str, region: str, account: str | None) -> Any:
     if account is None:
-        return KEYS
-    sts = boto3.client("sts", region_name="us-east-1", **KEYS)
-    given = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/owner", RoleSessionName="owner")["Credentials"]
-    names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
-    return {key: given[name] for key, name in {**names, "aws_session_token": "SessionToken"}.items()}
+        return _boto3(service, region)
+    role = f"arn:aws:iam::{account}:role/owner"
+    given = _boto3("sts", "us-east-1").assume_role(RoleArn=role, RoleSessionName="owner")["Credentials"]
+    return boto3.client(
+        service,
+        region_name=region,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
 
 
 def _route53() -> Any:
-    return boto3.client("route53", region_name="us-east-1", **KEYS)
+    return _boto3("route53", "us-east-1")
 
 
 def _zone(name: str) -> str:

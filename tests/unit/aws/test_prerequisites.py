@@ -14,6 +14,12 @@ from tests.unit.aws.broken import Case, Maker, World, cases
 CASES = cases()
 
 
+@pytest.fixture(autouse=True)
+def _no_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of images that no check looks at, and that moto would make anew for every test."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
 def problems(checks: Sequence[Check]) -> dict[str, Check]:
     found = [check for check in checks if check.problem]
     assert len({check.subject for check in found}) == len(found), "two findings have the same subject"
