@@ -25,7 +25,7 @@ from boatyard.run import Result, minimal_env, run
 _LOOK = 120.0  # seconds a reading command may take; a zone that does not exist would make it hang for ever
 _TASKS = 1800.0  # seconds for the tasks of an update, or of its preview
 _PASSED_ON = ("AWS_", "S3_")
-_KOPS_OWN = {"KOPS_BASE_URL", "KOPS_FEATURE_FLAGS"}
+_KOPS_OWN = {"KOPS_BASE_URL"}
 _ADMIN = timedelta(hours=1)
 
 
@@ -213,7 +213,7 @@ class Kops:
         } | self._environment
         fixed = {"KOPS_STATE_STORE": self.state_store, "KUBECONFIG": str(self._private() / "kubeconfig")}
         region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        return minimal_env(**(own | region | fixed))
+        return minimal_env(**(_emulated_s3(own, self.region) | own | region | fixed))
 
     def _private(self) -> Path:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -268,6 +268,14 @@ class Kops:
 
     def _failure(self, doing: str, result: Result) -> BoatyardError:
         return failures.failure(doing, result.stdout, result.stderr, result.code)
+
+
+def _emulated_s3(given: Mapping[str, str], region: str) -> dict[str, str]:
+    """kOps reads the address and keys of an S3 that is not AWS' own from variables of its own, all of them."""
+    if "S3_ENDPOINT" not in given:
+        return {}
+    keys = {f"S3_{key}": given.get(f"AWS_{key}", "") for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+    return {"S3_REGION": region} | {key: value for key, value in keys.items() if value}
 
 
 def _duration(span: timedelta) -> str:

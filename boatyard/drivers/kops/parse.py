@@ -203,7 +203,7 @@ def documents(text: str) -> list[Document]:
 
 def instances(text: str, cluster: str) -> tuple[Instance, ...]:
     """Of `kops get instances -o json`. It names the Auto Scaling group, from which the cluster's part is cut off."""
-    suffix = re.compile(rf"(\.(masters|control-planes|apiservers|bastions))?\.{re.escape(cluster)}$")
+    suffix = re.compile(rf"(\.(masters|apiservers))?\.{re.escape(cluster)}$")
     return tuple(
         Instance(
             one["id"],
