@@ -1,6 +1,7 @@
 """How a command ends: one sentence on stderr and the exit code of the error's family; never a traceback."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -8,11 +9,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
-from boatyard.errors import BoatyardError, InvalidSpec
+from boatyard.errors import BoatyardError, InvalidSpec, Permanent
 
 USAGE = 64
 """click's own 2 means "there are changes" here; 64 is EX_USAGE of sysexits.h."""
@@ -21,6 +23,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 BROKEN_PIPE = 141
 
+_BLOCKED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _OURS = re.compile(r"(\x1b\[[0-9;]{0,8}m)")
 
@@ -88,10 +91,14 @@ def _judge(error: BaseException) -> tuple[int, dict[str, Any] | None]:
         return _say(error.code, "Stopped", "stopped.")
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _say(INTERRUPTED, "Stopped", "stopped.")
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return _nothing_asked(error)
     if isinstance(error, click.ClickException):
         return _usage(error)
     if isinstance(error, BoatyardError):
         return _known(error)
+    if isinstance(error, OSError) and (blocked := _state_blocked(error)):
+        return _known(blocked)
     return _crash(error)
 
 
@@ -107,10 +114,34 @@ def _stderr(line: str) -> None:
         sys.stderr.flush()
 
 
+def _nothing_asked(error: click.exceptions.NoArgsIsHelpError) -> tuple[int, dict[str, Any]]:
+    """The help, as it is laid out; for programs, where it is."""
+    for line in error.format_message().splitlines():
+        _stderr(clean(line))
+    return USAGE, {"type": "Usage", "message": "no verb was given. See `boatyard --help`.", "exit_code": USAGE}
+
+
+def _state_blocked(error: OSError) -> Permanent | None:
+    """The folder of our state cannot be used as it must be: a matter of the machine, and no defect of ours."""
+    from boatyard.settings import Settings
+
+    home = Settings.load().home
+    if not isinstance(error.filename, str) or not Path(error.filename).is_relative_to(home):
+        return None
+    if error.errno not in _BLOCKED and not (error.errno == errno.ENOENT and not home.exists()):
+        return None
+    return Permanent(
+        f"{error.filename}, where Boatyard keeps its state, cannot be written: {error.strerror}.",
+        hint="Mend that, or set BOATYARD_HOME to a folder of yours.",
+    )
+
+
 def _usage(error: click.ClickException) -> tuple[int, dict[str, Any]]:
     message = error.format_message()
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
+    if not message.endswith((".", "?", "!")):
+        message += "."
     if context is not None and context.command_path != "boatyard":
         message += f" See `{context.command_path} --help`."
     return _say(USAGE, "Usage", " ".join(message.split()))

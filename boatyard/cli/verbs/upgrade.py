@@ -2,13 +2,31 @@
 
 import click
 
+from boatyard.cli.failure import shown
 from boatyard.cli.output import Out
 from boatyard.cli.verb import cluster_argument, verb
 
 
+class KubernetesVersion(click.ParamType[str]):
+    """`1.36` or `1.36.2`; whether anybody offers it, the flow finds out."""
+
+    name = "VERSION"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        import re
+
+        from boatyard.spec.types import VERSION
+
+        if not re.fullmatch(VERSION, value):
+            self.fail(f"expected a version like 1.36 or 1.36.2, found {shown(value)}", param, ctx)
+        return value
+
+
 @verb("boatyard upgrade demo --to 1.36")
 @cluster_argument
-@click.option("--to", "version", required=True, metavar="VERSION", help="The Kubernetes version to reach, like 1.36.")
+@click.option(
+    "--to", "version", type=KubernetesVersion(), required=True, metavar="VERSION", help="Like 1.36 or 1.36.2."
+)
 def command(out: Out, name: str, version: str) -> None:
     """Upgrade a cluster: control plane first, one minor at a time, then the node pools node by node.
 

@@ -131,3 +131,47 @@ def test_hostile_words_get_one_clean_sentence(call, verb, word):
     assert said.err.count("\n") == 1
     assert "\x1b" not in said.err
     assert "Traceback" not in said.err
+
+
+def test_no_verb_at_all_gets_the_help_as_it_is_laid_out(call):
+    said = call()
+    assert said.code == 64
+    assert said.out == ""
+    assert said.err.startswith("Usage: boatyard")
+    assert max(map(len, said.err.splitlines())) <= 80
+
+
+def test_no_verb_at_all_is_one_short_document_for_programs(call):
+    said = call("--json")
+    assert json.loads(said.out)["error"]["exit_code"] == 64
+    assert "Options" not in said.out
+
+
+def test_a_usage_error_is_a_sentence_before_where_to_look(call, store):
+    store.clusters.put({"name": "shop", "provider": {"kind": "kwok"}})
+    said = call("scale", "shop", "web=x")
+    assert "found 'web=x'. See `boatyard scale --help`." in said.err
+
+
+@pytest.mark.parametrize("word", ["abc", "", "1", "1.36.x", "1.36\n"])
+def test_a_version_that_is_none_is_met_before_anything_starts(call, word):
+    said = call("upgrade", "shop", "--to", word)
+    assert said.code == 64
+    assert "expected a version like 1.36" in said.err
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(home, capsys):
+    home.write_text("a file")
+    with failure.reported(["up"]) as outcome:
+        (home / "prefect").mkdir()
+    said = capsys.readouterr().err
+    assert outcome.code == 1
+    assert "where Boatyard keeps its state" in said
+    assert "BOATYARD_HOME" in said
+
+
+def test_a_file_that_is_not_there_stays_a_crash(home):
+    home.mkdir()
+    with failure.reported(["up"]) as outcome:
+        (home / "gone").read_text()
+    assert outcome.code == failure.CRASH
