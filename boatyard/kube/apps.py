@@ -100,7 +100,7 @@ def deploy(
         applied += work.apply([one for one in rest if wave(Ref.of(one)) == 0])
         applied += [one for group in ready.before for one in work.hooks(group)]
         rest = [one for one in rest if wave(Ref.of(one)) > 0]
-    report(f"applying {len(rest)} objects")
+    report(f"applying {len(rest)} object{'s' if len(rest) != 1 else ''}")
     applied += work.apply(rest)
     wait_ready(
         client,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from boatyard.errors import Permanent, Unsafe
-from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Step, Verb
+from boatyard.errors import NotFound, Permanent, Unsafe
+from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Step, Verb, nodes
 from boatyard.spec.models import App, Cluster, Pool
 from boatyard.versions.minor import Minor, Version, kubelet_problem, path
 
@@ -206,7 +206,7 @@ def _replace(
         pool.name,
         reason,
         after=after,
-        disrupts=f"pods of {seen.count} nodes move, within their PodDisruptionBudgets",
+        disrupts=f"pods of {nodes(seen.count)} move, within their PodDisruptionBudgets",
         nodes=seen.count,
         times=-(-seen.count // draft.cluster.policy.upgrade.surge),
         suffix=suffix,
@@ -232,7 +232,7 @@ def _pools(draft: _Draft, observed: Observed, version: str, base: tuple[str, ...
     settled = tuple(dict.fromkeys(ends)) or base
     for name in sorted(set(observed.pools) - {pool.name for pool in draft.cluster.pools}):
         gone = observed.pools[name]
-        disrupts = f"pods of {gone.count} nodes move to other pools" if gone.count else None
+        disrupts = f"pods of {nodes(gone.count)} move to other pools" if gone.count else None
         draft.add(
             Verb.DELETE_POOL, name, "the spec no longer has it", after=settled, disrupts=disrupts, nodes=gone.count
         )
@@ -256,7 +256,7 @@ def _adjust(draft: _Draft, pool: Pool, seen: ObservedPool, after: tuple[str, ...
                 pool.name,
                 f"{has}, the spec allows {pool.min} to {pool.upper}",
                 after=after,
-                disrupts=f"pods of {fewer} nodes move" if fewer > 0 else None,
+                disrupts=f"pods of {nodes(fewer)} move" if fewer > 0 else None,
                 count=count,
                 nodes=abs(fewer),
             ),
@@ -371,14 +371,14 @@ _ROTATION = {
 def scaling(
     cluster: Cluster, observed: Observed, counts: Mapping[str, int], expected: Mapping[Verb, timedelta] | None = None
 ) -> Plan:
-    """Pools to exact sizes within the spec's bounds. Raises `Unsafe` outside them, naming the bound."""
+    """Pools to exact sizes within the spec's bounds. `Unsafe` outside them; `NotFound` for a pool it has not."""
     _seen(cluster, observed)
     draft = _Draft(cluster, expected or {})
     for name, count in counts.items():
         pool = cluster.pool(name)
         if pool is None:
             known = ", ".join(p.name for p in cluster.pools) or "none"
-            raise Unsafe(f"cluster {cluster.name} has no pool named {name}; its pools are: {known}.")
+            raise NotFound(f"cluster {cluster.name} has no pool named {name}; its pools are: {known}.")
         if not pool.min <= count <= pool.upper:
             raise Unsafe(
                 f"pool {name} of {cluster.name} may have {pool.min} to {pool.upper} nodes, {count} were asked for.",
@@ -390,8 +390,8 @@ def scaling(
             draft.add(
                 Verb.SCALE_POOL,
                 name,
-                f"it has {have} nodes, {count} were asked for",
-                disrupts=f"pods of {fewer} nodes move" if fewer > 0 else None,
+                f"it has {nodes(have)}, {count} were asked for",
+                disrupts=f"pods of {nodes(fewer)} move" if fewer > 0 else None,
                 count=count,
                 nodes=abs(fewer),
             )

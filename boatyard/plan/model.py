@@ -162,3 +162,8 @@ class Plan(Model):
 
     def __bool__(self) -> bool:
         return bool(self.steps)
+
+
+def nodes(count: int) -> str:
+    """So many nodes, in words."""
+    return "1 node" if count == 1 else f"{count} nodes"

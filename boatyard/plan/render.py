@@ -27,8 +27,10 @@ def summary(plan: Plan) -> str:
         return f"{plan.cluster} is as the spec says; nothing to do."
     disruptive = len(plan.disruptive)
     steps = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
-    rest = f", {disruptive} of them disruptive" if disruptive else ", none disruptive"
-    return f"{plan.cluster}: {steps}{rest}, about {format_duration(critical_path(plan))}."
+    rest = "none disruptive" if not disruptive else f"{disruptive} of them disruptive"
+    if disruptive == len(plan.steps):
+        rest = "disruptive" if disruptive == 1 else "all disruptive"
+    return f"{plan.cluster}: {steps}, {rest}, about {format_duration(critical_path(plan))}."
 
 
 def as_text(plan: Plan) -> str:

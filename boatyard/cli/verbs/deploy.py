@@ -27,5 +27,6 @@ def command(out: Out, target: str, apps: tuple[str, ...]) -> None:
         raise NotFound(f"{wanted.name} has no app named {', '.join(missing)}; there are: {', '.join(new) or 'none'}.")
     chosen = before | {name: new[name] for name in apps} if apps else new
     given = {"name": wanted.name, "apps": list(chosen.values())}
-    said = f"{len(chosen)} apps of {wanted.name} are deployed and ready, after"
+    many = "1 app of {} is" if len(chosen) == 1 else f"{len(chosen)} apps of {{}} are"
+    said = f"{many.format(wanted.name)} deployed and ready, after"
     run_flow(out, "deploy_apps", "deploy_apps", wanted.name, given, operation="deploy", said=said)

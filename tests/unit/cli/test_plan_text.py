@@ -9,8 +9,9 @@ import pytest
 from boatyard.cli.output import Out
 from boatyard.cli.plans import Planned, document, failure, show
 from boatyard.errors import NotFound, Unsafe
-from boatyard.plan.compute import compute, deletion
+from boatyard.plan.compute import compute, deletion, scaling
 from boatyard.plan.model import Observed, ObservedPool, Phase, Verb
+from boatyard.plan.render import as_text
 from boatyard.spec.models import Cluster
 
 FOLDER = Path(__file__).parents[2] / "cases" / "plan"
@@ -68,6 +69,23 @@ def test_a_deletion_reads_like_this(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     show(Out(), [Planned(cluster(), plan=deletion(cluster(), running("1.35"), TIMES))])
     golden("delete", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"web": 2}, "1 step, disruptive,"),
+        ({"web": 2, "batch": 0}, "2 steps, all disruptive,"),
+        ({"web": 4}, "1 step, none disruptive,"),
+        ({"web": 4, "batch": 0}, "2 steps, 1 of them disruptive,"),
+    ],
+)
+def test_steps_and_nodes_are_counted_in_words(counts, told):
+    wanted = cluster(pools=[{"name": "web", "min": 1, "max": 6}, {"name": "batch", "min": 0, "max": 2}])
+    plan = scaling(wanted, running("1.35", pool("web", 3, "1.35"), pool("batch", 1, "1.35")), counts, TIMES)
+    text = as_text(plan)
+    assert told in text
+    assert "1 nodes" not in text
 
 
 def test_a_fleet_tells_what_differs_and_counts_the_rest(capsys, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boatyard.errors import Permanent, Unsafe
+from boatyard.errors import NotFound, Permanent, Unsafe
 from boatyard.plan.compute import by_dependency, compute, deletion, hibernation, rotation, scaling
 from boatyard.plan.model import Observed, ObservedApp, ObservedPool, Phase, Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
@@ -155,7 +155,7 @@ def test_scaling_stays_inside_the_specs_bounds():
     assert scaling(wanted, running("1.35", pool("web", 2)), {"web": 2}).empty
     with pytest.raises(Unsafe, match="2 to 5"):
         scaling(wanted, running("1.35", pool("web", 2)), {"web": 6})
-    with pytest.raises(Unsafe, match="no pool named wbe"):
+    with pytest.raises(NotFound, match="no pool named wbe"):
         scaling(wanted, running(), {"wbe": 2})
 
 
