@@ -23,7 +23,7 @@ def _snapshotable(what: str) -> Snapshotable:
     return driver
 
 
-@task(**RETRIED)
+@task(**RETRIED, task_run_name="save objects")
 def save_snapshot(to: Path | None) -> Path:
     """All objects into one file; returns where it is."""
     op = operation()
@@ -35,7 +35,7 @@ def save_snapshot(to: Path | None) -> Path:
     return target
 
 
-@task(**RETRIED)
+@task(**RETRIED, task_run_name="bring objects back")
 def load_snapshot(source: Path) -> None:
     """The file's objects back into the cluster."""
     _snapshotable(f"restore of {operation().cluster.name}").restore(source)

@@ -60,7 +60,7 @@ def _row(record: ClusterRecord, lease: Lease | None, conditions: list[Condition]
     attention = [f"{lease.operation} by {lease.holder} since {ago(lease.since, now)}"] if lease else []
     phase = _phase(record)
     wrong = [c for c in conditions if not fine(c, phase)]
-    attention += [f"{c.type} is {c.status} since {ago(c.transition_at, now)}" for c in wrong]
+    attention += _wrong(wrong, now)
     pools = ", ".join(f"{name}{TIED}{ready}/{wanted}" for name, ready, wanted, _ in pool_sizes(record)) or "-"
     return (
         record.name,
@@ -70,6 +70,19 @@ def _row(record: ClusterRecord, lease: Lease | None, conditions: list[Condition]
         pools,
         ("; ".join(attention) or "-", "yellow" if wrong else ""),
     )
+
+
+def _wrong(conditions: list[Condition], now: datetime) -> list[str]:
+    """What is not well, in few words: more than two of a kind are counted, `boatyard status NAME` has each."""
+    said = []
+    for status in sorted({c.status for c in conditions}):
+        same = [c for c in conditions if c.status == status]
+        if len(same) > 2:
+            first = min(c.transition_at for c in same)
+            said.append(f"{len(same)} conditions are {status} since {ago(first, now)}")
+        else:
+            said += [f"{c.type} is {status} since {ago(c.transition_at, now)}" for c in same]
+    return said
 
 
 def fine(condition: Condition, phase: str = "running") -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -56,6 +57,8 @@ def flows(out: Out, *, stages: bool = False) -> "Iterator[Session]":
     stages: tell when each subflow begins and ends.
     """
     os.environ["BOATYARD_WHO"] = who()
+    for queue in ("APILogWorker", "EventsWorker"):  # they count on the screen what they still send when we end
+        logging.getLogger(queue).setLevel(logging.ERROR)
     from boatyard.cli.progress import progress
 
     with _signals(), progress(out, stages=stages) as shown:

@@ -115,7 +115,9 @@ class Progress:
                 body = line.lstrip()
                 deeper = " " * (INDENT + len(line) - len(body))
                 first = stamp + line[: len(line) - len(body)]
-                for part in textwrap.wrap(body, columns(), initial_indent=first, subsequent_indent=deeper + "  "):
+                wrapper = textwrap.TextWrapper(columns(), first, deeper + "  ", break_on_hyphens=False)
+                wrapper.break_long_words = False  # a path or an address is there to be copied
+                for part in wrapper.wrap(body):
                     self._out.line(part)
                 stamp = " " * INDENT
             self._out.stream.flush()

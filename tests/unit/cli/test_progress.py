@@ -58,3 +58,10 @@ def test_the_live_view_keeps_one_line_a_step_however_much_it_says():
     assert lines[0].rstrip().endswith("…")
     live.ended("a", "create demo", well=True)
     assert "✓ create demo" in screen.getvalue()
+
+
+def test_a_path_is_kept_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    path = "/srv/some-team/of-many/snapshots/the-shop/20260101T000000Z.snapshot"
+    Progress(Out()).note(f"shop: 21 objects written to {path}")
+    assert path in capsys.readouterr().out

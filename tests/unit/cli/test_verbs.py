@@ -62,6 +62,14 @@ def test_status_shows_what_needs_attention(call, shop):
     assert "Reachable" not in text
 
 
+def test_status_counts_conditions_where_many_are_not_well(call, shop):
+    for kind in ("CertificatesValid", "ControlPlaneReady", "SystemPodsReady"):
+        shop.conditions.set("shop", kind, "Unknown", "NotAsked", "it does not answer")
+    text = " ".join(call("status").out.split())
+    assert "3 conditions are Unknown" in text
+    assert "SystemPodsReady" not in text
+
+
 def test_status_of_one_tells_conditions_window_and_journal(call, shop):
     said = call("status", "shop")
     assert max(map(len, said.out.splitlines())) <= 80
