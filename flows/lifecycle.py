@@ -10,6 +10,7 @@ from flows.deploy_apps import deploy_apps
 from flows.hibernate import hibernate_cluster, wake_cluster
 from flows.monitor import monitor_fleet
 from flows.prerequisites import prerequisites
+from flows.rotate import rotate_keys
 from flows.scale import scale_cluster
 from flows.upgrade import upgrade_cluster
 from flows.validate import validate_cluster
@@ -20,6 +21,7 @@ def lifecycle(
     cluster: Cluster,
     upgrades: list[VersionText] | None = None,
     scale: list[dict[Name, int]] | None = None,
+    rotate: bool = False,
     delete: bool = True,
 ) -> None:
     """Prerequisites, create, validate, apps, monitor, upgrades, scaling, hibernation, waking and, if wanted, deletion.
@@ -28,6 +30,7 @@ def lifecycle(
         cluster: What should be.
         upgrades: Kubernetes versions to go through, one after another.
         scale: Pool sizes to go through, one after another.
+        rotate: Exchange the cluster's keys, after waking.
         delete: Delete the cluster at the end and prove that nothing is left.
     """
     name = cluster.name
@@ -42,5 +45,7 @@ def lifecycle(
         scale_cluster(name, sizes)
     hibernate_cluster(name)
     wake_cluster(name)
+    if rotate:
+        rotate_keys(name)
     if delete:
         delete_cluster(name, confirm=name)

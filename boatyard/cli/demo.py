@@ -1,8 +1,9 @@
 """`boatyard demo`: one cluster through its whole life, in a home of its own, with nothing left behind."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,62 +18,109 @@ if TYPE_CHECKING:
     from boatyard.drivers.operation import Yard
     from boatyard.spec.models import Cluster
 
-UPGRADES = ("1.35", "1.36")
-CLEANING = timedelta(minutes=2)
-POOL, SIZES = "web", (10, 5)
-SPEC = "fleets/demo/demo.yaml"
+CLEANING = timedelta(minutes=5)
+POOL = "web"
 
 
-def run(out: Out, file: Path | None, *, keep: bool) -> int:
+@dataclass(frozen=True)
+class Life:
+    """What the demo of one kind of cluster goes through. spec: below the folder `deployments`. rotate: keys, too."""
+
+    spec: str
+    last: str
+    sizes: tuple[int, ...]
+    rotate: bool = False
+
+
+LIVES = {
+    "kwok": Life("fleets/demo/demo.yaml", last="1.36", sizes=(10, 5)),
+    "kops": Life("fleets/demo-kops/demo.yaml", last="1.36", sizes=(4, 2), rotate=True),
+}
+
+
+def run(out: Out, kind: str, file: Path | None, *, keep: bool) -> int:
     """The whole life; 0 when every stage ended well and, unless kept, nothing is left."""
-    from boatyard.cli.flowrun import flows
     from boatyard.spec.load import load_cluster
 
-    cluster = load_cluster(file or _own())
-    with _home() as home:
-        if _clean(cluster):
-            out.say(f"Cleared away what an earlier demo left of {cluster.name}.")
-        stages: list[Step] = []
-        error: BoatyardError | None = None
-        try:
-            with flows(out, stages=True) as session:
-                try:
-                    session.call("lifecycle", "lifecycle", cluster.name, _given(cluster, keep))
-                except BoatyardError as failed:
-                    error = failed
-                finally:
-                    stages = session.progress.stages
-        finally:
-            left = [] if keep and error is None else _clear(cluster)
-        return _close(out, cluster, home, stages, error, left, keep=keep)
-
-
-def _own() -> Path:
-    import deployments
-
-    return Path(deployments.__file__ or "").parent / SPEC
-
-
-def _given(cluster: "Cluster", keep: bool) -> dict[str, Any]:
-    from boatyard.versions import path
-
-    pool, last = cluster.pool(POOL), UPGRADES[-1]
-    scale = [{POOL: size} for size in SIZES if pool is not None and pool.min <= size <= pool.upper]
-    upgrades = path(cluster.kubernetes.version, last)
-    return {"cluster": cluster, "upgrades": upgrades, "scale": scale, "delete": not keep}
+    life = LIVES[kind]
+    cluster = load_cluster(file or _own(life))
+    with _home(kind) as home, _place(out, kind, home, cluster) as placed:
+        return _live(out, life, placed, home, keep=keep)
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
+def _place(out: Out, kind: str, home: Path, cluster: "Cluster") -> "Iterator[Cluster]":
+    """Where the cluster lives: on this machine, or on an emulated account that lasts as long as the demo."""
+    if kind == "kwok":
+        yield cluster
+        return
+    from boatyard.sandbox.aws.sandbox import PROGRAMS, Sandbox
+    from boatyard.settings import Settings
+    from boatyard.tools import Toolbox
+
+    toolbox = Toolbox(Settings.load().cache, out.say)
+    toolbox.ensure((*PROGRAMS, kind))
+    out.say("Starting an emulated AWS account with real control planes.")
+    with Sandbox.start(home / "sandbox", toolbox) as sandbox, _environment(sandbox.environment):
+        settings = {"api_server": sandbox.api_server, "channel": sandbox.channel}
+        yield cluster.model_copy(update={"provider": cluster.provider.model_copy(update=settings)})
+
+
+def _live(out: Out, life: Life, cluster: "Cluster", home: Path, *, keep: bool) -> int:
+    from boatyard.cli.flowrun import flows
+
+    if _clean(cluster):
+        out.say(f"Cleared away what an earlier demo left of {cluster.name}.")
+    stages: list[Step] = []
+    error: BoatyardError | None = None
+    try:
+        with flows(out, stages=True) as session:
+            try:
+                session.call("lifecycle", "lifecycle", cluster.name, _given(life, cluster, keep))
+            except BoatyardError as failed:
+                error = failed
+            finally:
+                stages = session.progress.stages
+    finally:
+        left = [] if keep and error is None else _clear(cluster)
+    return _close(out, cluster, home, stages, error, left, keep=keep)
+
+
+def _own(life: Life) -> Path:
+    import deployments
+
+    return Path(deployments.__file__ or "").parent / life.spec
+
+
+def _given(life: Life, cluster: "Cluster", keep: bool) -> dict[str, Any]:
+    from boatyard.versions import path
+
+    pool = cluster.pool(POOL)
+    return {
+        "cluster": cluster,
+        "upgrades": path(cluster.kubernetes.version, life.last),
+        "scale": [{POOL: size} for size in life.sizes if pool is not None and pool.min <= size <= pool.upper],
+        "rotate": life.rotate,
+        "delete": not keep,
+    }
+
+
+@contextmanager
+def _home(kind: str) -> Iterator[Path]:
     """A home of the demo's own, so that it may be run again and again and meets no other cluster."""
     from boatyard.settings import Settings
 
-    home = Settings.load().home / "demo"
-    own = {"BOATYARD_HOME": str(home), "BOATYARD_STORE_URL": f"sqlite:///{home / 'boatyard.db'}"}
+    home = Settings.load().home / ("demo" if kind == "kwok" else f"demo-{kind}")
+    with _environment({"BOATYARD_HOME": str(home), "BOATYARD_STORE_URL": f"sqlite:///{home / 'boatyard.db'}"}):
+        yield home
+
+
+@contextmanager
+def _environment(own: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     try:
-        yield home
+        yield
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -30,12 +30,15 @@ def command(out: Out, action: str, cloud: str, account_only: bool) -> int:
         tools = Toolbox(settings.cache, lambda line: click.echo(line, err=True))
         tools.ensure(PROGRAMS)
     with Sandbox.start(settings.home / "sandbox" / cloud, tools) as sandbox:
-        out.emit({"environment": sandbox.environment, "api_server": sandbox.api_server, "pid": sandbox.pid})
+        provider = {"api_server": sandbox.api_server, "channel": sandbox.channel}
+        out.emit({"environment": sandbox.environment, **provider, "pid": sandbox.pid})
         if not out.json:
             for name, value in sandbox.environment.items():
                 out.line(f"export {name}={shlex.quote(value)}")
             out.line("unset AWS_PROFILE")
-            out.line(f"# API servers of all clusters: {sandbox.api_server}. Ctrl-C ends it all.")
+            out.line(f"# In specs, under provider: api_server: {sandbox.api_server}")
+            out.line(f"#                           channel: {sandbox.channel}")
+            out.line("# Ctrl-C ends it all.")
         sys.stdout.flush()
         try:
             while (code := sandbox.wait(3600)) is None:

@@ -92,6 +92,11 @@ class Sandbox:
         return self._process.pid
 
     @property
+    def channel(self) -> str:
+        """`file://…` of a kOps channel with what the sandbox can run."""
+        return seed.write_channel(self.folder / "channel.yaml")
+
+    @property
     def running(self) -> bool:
         """Does the child still run?"""
         return self._process.poll() is None
