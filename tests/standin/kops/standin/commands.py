@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from standin import create, delete, groups, keysets, kubeconfig, look, rolling, update, validate
-from standin.aws import AwsFail
 from standin.main import Command, Given
 from standin.say import Fail, Odd, out
 from standin.store import Store
@@ -135,11 +134,8 @@ def _delete_group(places: Sequence[str], given: Given) -> None:
             world.aws.call("ec2", "terminate_instances", InstanceIds=running)
         asked = {"AutoScalingGroupName": owner, "ForceDelete": True}
         world.aws.call("autoscaling", "delete_auto_scaling_group", **asked)
-    try:
+    if owner in world.launch_templates():
         world.aws.call("ec2", "delete_launch_template", LaunchTemplateName=owner)
-    except AwsFail as error:
-        if "NotFound" not in error.code:
-            raise
     store.remove(f"{name}/igconfig/{'control-plane' if role(group) == 'ControlPlane' else 'node'}/{title}")
     store.remove_file(f"{name}/instancegroup/{title}")
     out(f'\nDeleted InstanceGroup: "{title}"')
