@@ -267,3 +267,8 @@ def record(zone: str, name: str, value: str, kind: str = "A") -> None:
     entry = {"Name": name, "Type": kind, "TTL": 60, "ResourceRecords": [{"Value": value}]}
     changes = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": entry}]}
     boto3.client("route53", "us-east-1").change_resource_record_sets(HostedZoneId=zone, ChangeBatch=changes)
+
+
+def warm(region: str) -> None:
+    """moto makes a region's resources when it is first asked, and answers 500 when many threads ask at once."""
+    boto3.client("ec2", region).describe_snapshots(OwnerIds=["self"])

@@ -10,7 +10,7 @@ from boatyard.aws import policy
 from boatyard.aws.account import Account
 from boatyard.aws.inventory import Found, account_resources, cluster_resources, enabled_regions
 from boatyard.aws.orphans import clusters_in
-from tests.unit.aws.planted import Planted, pairs, record, tags
+from tests.unit.aws.planted import Planted, pairs, record, tags, warm
 
 REGION = "eu-central-1"
 NAME = "k8s.example.com"
@@ -18,6 +18,11 @@ NEIGHBOURS = ("prod.k8s.example.com", "my-k8s.example.com", "k8s.example.com.au"
 """A name below ours, one that ends like ours, one that begins like ours."""
 
 Keys = set[tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _warm(aws: None) -> None:
+    warm(REGION)
 
 
 def scan(account: Account, cluster: str = NAME) -> list[Found]:

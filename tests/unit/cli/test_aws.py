@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.unit.aws.planted import Planted
+from tests.unit.aws.planted import Planted, warm
 
 REGION = "eu-central-1"
 LOST = "lost.example.com"
@@ -32,7 +32,17 @@ def _credentials(monkeypatch, tmp_path):
 @pytest.fixture
 def aws():
     with mock_aws():
+        warm(REGION)
         yield
+
+
+def leftover():
+    """One disk of the cluster, and its record in a state store."""
+    labels = [{"Key": f"kubernetes.io/cluster/{LOST}", "Value": "owned"}]
+    spec = [{"ResourceType": "volume", "Tags": labels}]
+    boto3.client("ec2", REGION).create_volume(Size=8, AvailabilityZone=f"{REGION}a", TagSpecifications=spec)
+    bucket("kops-store")
+    registered("kops-store", LOST)
 
 
 def bucket(name):
@@ -85,7 +95,7 @@ def test_the_document_has_every_resource(call, aws):
 
 @pytest.mark.parametrize("how", ["the store", "a spec's state store", "--state", "KOPS_STATE_STORE", "--known"])
 def test_what_is_known_is_no_orphan(call, aws, store, monkeypatch, how):
-    Planted(LOST, REGION)
+    leftover()
     bucket("spec-store")
     more = []
     if how == "the store":
@@ -102,7 +112,7 @@ def test_what_is_known_is_no_orphan(call, aws, store, monkeypatch, how):
 
 
 def test_a_deleted_cluster_is_not_known_any_more(call, aws, store):
-    Planted(LOST, REGION)
+    leftover()
     store.clusters.put({**SPEC, "name": LOST})
     assert scan(call).code == 0
     store.clusters.mark(LOST, state="deleted")
@@ -110,7 +120,7 @@ def test_a_deleted_cluster_is_not_known_any_more(call, aws, store):
 
 
 def test_a_state_store_that_was_named_has_to_be_there(call, aws):
-    Planted(LOST, REGION)
+    leftover()
     said = scan(call, "--state", "s3://no-such-store")
     assert (said.code, said.out) == (4, "")
     assert "NoSuchBucket" in said.err
