@@ -5,7 +5,7 @@ import os
 from boatyard.aws.account import Account
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops import reverse
-from boatyard.drivers.kops.store import Store, registered
+from boatyard.drivers.kops.store import PLACEHOLDER, Store, registered
 from boatyard.errors import NotFound
 from boatyard.spec.models import Cluster
 
@@ -27,4 +27,5 @@ def _spec(store: Store, state_store: str) -> Cluster:
     record = store.read()
     if record.cluster is None:
         raise NotFound(f"{state_store} does not hold {store.name} any more.")
-    return reverse.spec_of(record.cluster, list(record.groups.values()), state_store)
+    groups = [each for name, each in record.groups.items() if name != PLACEHOLDER]
+    return reverse.spec_of(record.cluster, groups, state_store)
