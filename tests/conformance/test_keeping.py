@@ -35,9 +35,8 @@ def _work(bench: Bench, cluster: Cluster) -> None:
         deploy(client, "shop", 4)
 
 
+@pytest.mark.needs(capability=Hibernatable)
 def test_hibernation_keeps_everything(bench: Bench, cluster: Cluster) -> None:
-    if not isinstance(bench.driver(cluster), Hibernatable):
-        pytest.skip(f"{bench.kind} cannot hibernate")
     before = bench.observe(cluster)
     with bench.client(cluster) as client:
         uids = {pod["metadata"]["uid"] for pod in pods(client, "shop")}
@@ -57,10 +56,8 @@ def test_hibernation_keeps_everything(bench: Bench, cluster: Cluster) -> None:
         eventually(lambda: len(ready_pods(client, "shop")) == 4, "pods that are Ready again")
 
 
+@pytest.mark.needs(capability=Hibernatable)
 def test_hibernation_cut_off_at_every_change(bench: Bench, cluster: Cluster) -> None:
-    if not isinstance(bench.driver(cluster), Hibernatable):
-        pytest.skip(f"{bench.kind} cannot hibernate")
-
     def settle() -> None:
         bench.driver(cluster).hibernate()
         assert bench.observe(cluster).phase is Phase.HIBERNATED
@@ -73,16 +70,15 @@ def test_hibernation_cut_off_at_every_change(bench: Bench, cluster: Cluster) -> 
     assert cut_everywhere(lambda fence: bench.driver(cluster, fence).hibernate(), settle) >= 1
 
 
+@pytest.mark.needs(capability=Hibernatable)
 def test_waking_what_is_not_there(bench: Bench, cluster: Cluster) -> None:
-    if not isinstance(bench.driver(cluster), Hibernatable):
-        pytest.skip(f"{bench.kind} cannot hibernate")
     with pytest.raises(NotFound):
         bench.driver(bench.cluster("nobody")).wake()
 
 
+@pytest.mark.needs(entry="break")
 def test_a_broken_cluster_is_recognised_and_repaired(bench: Bench, cluster: Cluster) -> None:
-    if not (program := bench.path("break", cluster)):
-        pytest.skip(f"{bench.kind} says no way to break it")
+    program = bench.path("break", cluster)
     before = bench.observe(cluster)
     kill(program)
     broken = bench.observe(cluster)
@@ -93,9 +89,8 @@ def test_a_broken_cluster_is_recognised_and_repaired(bench: Bench, cluster: Clus
     assert bench.observe(cluster) == before
 
 
+@pytest.mark.needs(capability=Snapshotable)
 def test_a_snapshot_brings_deleted_objects_back(bench: Bench, cluster: Cluster, tmp_path: Path) -> None:
-    if not isinstance(bench.driver(cluster), Snapshotable):
-        pytest.skip(f"{bench.kind} takes no snapshots")
     base = f"/api/v1/namespaces/{NAMESPACE}"
     with bench.client(cluster) as client:
         _furnish(client)
@@ -130,11 +125,10 @@ def test_a_snapshot_brings_deleted_objects_back(bench: Bench, cluster: Cluster, 
         assert "the-deployer" in owners
 
 
+@pytest.mark.needs(capability=Snapshotable)
 def test_a_snapshot_sets_changed_objects_back_and_leaves_the_rest(
     bench: Bench, cluster: Cluster, tmp_path: Path
 ) -> None:
-    if not isinstance(bench.driver(cluster), Snapshotable):
-        pytest.skip(f"{bench.kind} takes no snapshots")
     file = tmp_path / "snapshot.gz"
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/settings"
     with bench.client(cluster) as client:
@@ -149,9 +143,8 @@ def test_a_snapshot_sets_changed_objects_back_and_leaves_the_rest(
         assert {pod["metadata"]["uid"] for pod in pods(client, "shop")} == uids
 
 
+@pytest.mark.needs(capability=Snapshotable)
 def test_a_restore_cut_off_at_every_change(bench: Bench, cluster: Cluster, tmp_path: Path) -> None:
-    if not isinstance(bench.driver(cluster), Snapshotable):
-        pytest.skip(f"{bench.kind} takes no snapshots")
     file = tmp_path / "snapshot.gz"
     base = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
     bench.driver(cluster).snapshot(file)
@@ -171,10 +164,9 @@ def test_a_restore_cut_off_at_every_change(bench: Bench, cluster: Cluster, tmp_p
         assert cut_everywhere(attempt, settle) >= 2
 
 
+@pytest.mark.needs(capability=Snapshotable)
 @pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"{}\n"), gzip.compress(b"[1]\n")])
 def test_a_file_that_is_no_snapshot(bench: Bench, cluster: Cluster, tmp_path: Path, content: bytes) -> None:
-    if not isinstance(bench.driver(cluster), Snapshotable):
-        pytest.skip(f"{bench.kind} takes no snapshots")
     file = tmp_path / "no-snapshot"
     file.write_bytes(content)
     before = bench.observe(cluster)
@@ -185,9 +177,8 @@ def test_a_file_that_is_no_snapshot(bench: Bench, cluster: Cluster, tmp_path: Pa
     assert bench.observe(cluster) == before
 
 
+@pytest.mark.needs(capability=Snapshotable)
 def test_a_snapshot_cut_short_is_refused(bench: Bench, cluster: Cluster, tmp_path: Path) -> None:
-    if not isinstance(bench.driver(cluster), Snapshotable):
-        pytest.skip(f"{bench.kind} takes no snapshots")
     file = tmp_path / "snapshot.gz"
     bench.driver(cluster).snapshot(file)
     file.write_bytes(gzip.compress(b"\n".join(gzip.decompress(file.read_bytes()).splitlines()[:-1]) + b"\n"))
