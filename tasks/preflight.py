@@ -46,7 +46,7 @@ def check_preflight(cluster: Cluster, repair: bool) -> None:
 def _mend(finding: Finding) -> None:
     if finding.repair is None:
         return
-    get_run_logger().info("%s: %s; %s", finding.subject, finding.problem, finding.fix)
+    get_run_logger().info("%s: %s %s", finding.subject, finding.problem, finding.fix)
     finding.repair()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import jmespath
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.loaders import create_loader
@@ -75,7 +76,7 @@ class Account:
             if client.can_paginate(operation):
                 found = client.get_paginator(operation).paginate(**parameters).search(key)
             else:
-                answer = getattr(client, operation)(**parameters).get(key) or []
+                answer = jmespath.search(key, getattr(client, operation)(**parameters)) or []
                 found = iter(answer if isinstance(answer, list) else [answer])
             yield from (element for element in found if element is not None)
 

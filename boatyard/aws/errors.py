@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import botocore.exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from boatyard.errors import NotFound, Permanent, Temporary
 
@@ -116,6 +117,8 @@ def told(what: str) -> Iterator[None]:
         raise error_from(error.response, what) from error
     except aws.BotoCoreError as error:
         raise _without_answer(error, what) from error
+    except ResponseParserError as error:  # a proxy's page in the place of an answer
+        raise AwsBusy(f"AWS's answer could not be read while {what}.") from error
 
 
 def error_from(answer: Mapping[str, Any], what: str) -> AwsBusy | AwsNotFound | AwsRefused:

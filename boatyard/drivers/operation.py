@@ -17,7 +17,7 @@ from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Lease
 from boatyard.tools import Toolbox
-from boatyard.versions import Minor, path
+from boatyard.versions import Minor, Version, path
 
 if TYPE_CHECKING:
     from boatyard.store import Store  # half a second of SQLAlchemy, which read-only verbs do without
@@ -143,6 +143,11 @@ class Operation:
         if offered and Minor.parse(to) not in {Minor.parse(version) for version in offered}:
             raise Permanent(
                 f"Kubernetes {to} is not offered for {driver.kind} clusters; there are {', '.join(sorted(offered))}."
+            )
+        if Version.parse(to).patch is not None and str(Minor.parse(to)) in offered:
+            raise Permanent(
+                f"{driver.kind} clusters have no patch levels, so {to} cannot be reached.",
+                hint=f"Upgrade to {Minor.parse(to)}.",
             )
         return self.cluster.at_version(to)
 

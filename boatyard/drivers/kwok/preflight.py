@@ -28,7 +28,10 @@ def preflight(cluster: Cluster, env: Env, layout: Layout) -> list[Finding]:
 
 def _version(cluster: Cluster) -> list[Finding]:
     known = type(cluster.provider).minors
-    version = ".".join(cluster.kubernetes.version.split(".")[:2])
+    asked = cluster.kubernetes.version
+    version = ".".join(asked.split(".")[:2])
+    if version in known and asked != version:
+        return [Finding("kubernetes.version", f"{asked}: kwok clusters have no patch levels", f"choose {version}")]
     if version in known:
         return []
     return [Finding("kubernetes.version", f"{version} is not one of {', '.join(known)}", f"choose {known[-1]}")]

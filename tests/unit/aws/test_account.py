@@ -72,6 +72,7 @@ def test_lists_without_pages_are_read_too(account: Account) -> None:
     zones = list(account.pages("ec2", "describe_availability_zones", "AvailabilityZones"))
     assert {zone["RegionName"] for zone in zones} == {"eu-central-1"}
     assert list(account.pages("ec2", "describe_instances", "Reservations[].Instances[]")) == []
+    assert {each["RegionName"] for each in account.pages("ec2", "describe_regions", "Regions[]")} >= {account.region}
 
 
 def test_more_throttles_than_botocore_retries_are_not_seen(account: Account, clock: ManualClock) -> None:

@@ -2,6 +2,7 @@
 
 import botocore.exceptions as aws
 import pytest
+from botocore.parsers import ResponseParserError
 
 from boatyard.aws.errors import AwsBusy, AwsDenied, AwsNotFound, AwsRefused, NoCredentials, told
 from boatyard.errors import BoatyardError, DeadlineExceeded
@@ -57,6 +58,7 @@ def test_each_code_has_its_family(code: str, status: int, family: type[BoatyardE
         (aws.SSOTokenLoadError(error_msg="Token has expired"), NoCredentials),
         (aws.SSLError(endpoint_url="https://ec2", error="self-signed"), AwsRefused),
         (aws.ParamValidationError(report="x"), AwsRefused),
+        (ResponseParserError("invalid XML received"), AwsBusy),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

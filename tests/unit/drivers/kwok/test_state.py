@@ -190,6 +190,14 @@ def test_preflight_names_everything_at_once(tmp_path: Path) -> None:
     assert [each.subject for each in found if not each.blocks and each.subject != "memory"] == ["control_plane.count"]
 
 
+def test_there_are_no_patch_levels(tmp_path: Path) -> None:
+    spec = {"name": "demo", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.35.2"}}
+    clock = SystemClock()
+    env = Env(tmp_path, clock, Deadline.after(5, "test", clock), lambda name: tmp_path / name)
+    (found,) = [each for each in Driver(Cluster.model_validate(spec), env).preflight() if each.blocks]
+    assert (found.subject, found.fix) == ("kubernetes.version", "choose 1.35")
+
+
 def test_the_example_is_a_valid_spec() -> None:
     from ruamel.yaml import YAML
 
