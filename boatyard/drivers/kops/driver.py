@@ -123,7 +123,9 @@ class Driver:
     # Upgradable
 
     def offered(self) -> Sequence[str]:
-        return Provider.minors
+        from boatyard.drivers.kops.versioning import offered
+
+        return offered(self._reach) or Provider.minors
 
     def upgrade_control_plane(self, to: str) -> None:
         from boatyard.drivers.kops.upgrade import upgrade_control_plane

@@ -52,6 +52,14 @@ def newer_kops(reach: Reach, record: Record) -> str:
     return f"kOps {record.kops} updated it last, {own} is here"
 
 
+def offered(reach: Reach) -> tuple[str, ...]:
+    """What the channel recommends of each minor that the kOps here can make; () where either cannot be asked now."""
+    try:
+        return channel_of(reach).offered(own_version(reach))
+    except (BoatyardError, OSError):
+        return ()
+
+
 def full_version(reach: Reach, wanted: str) -> str:
     """`1.35.2` as it is, `1.35` as the channel recommends it. `InvalidSpec` when kOps would refuse it.
 
