@@ -14,6 +14,7 @@ from botocore.config import Config
 from boatyard.kube.client import Client
 from boatyard.sandbox.aws.balancers import Balancers
 from boatyard.sandbox.aws.follow import Follower
+from boatyard.sandbox.aws.gate import OWN
 from boatyard.sandbox.aws.volumes import Volumes
 
 Aws = Callable[[str], Any]
@@ -53,5 +54,7 @@ class Cloud:
     def _aws(self) -> Aws:
         """Clients of the account by service, made once each."""
         session = boto3.Session(region_name=self.region)
-        config = Config(proxies={}, retries={"max_attempts": 2}, connect_timeout=5, read_timeout=30)
+        config = Config(
+            proxies={}, retries={"max_attempts": 2}, connect_timeout=5, read_timeout=30, user_agent_extra=OWN
+        )
         return cache(lambda service: session.client(service, endpoint_url=self.endpoint, config=config))

@@ -1,6 +1,7 @@
 """The AWS twin as its user sees it: started, asked for its environment, stopped."""
 
 import fcntl
+import http.client
 import json
 import os
 import select
@@ -10,11 +11,13 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from boatyard.errors import DeadlineExceeded, Held, MissingTool, Permanent
 from boatyard.run import Process, minimal_env, start
 from boatyard.sandbox.aws import seed
+from boatyard.sandbox.aws.faults import Faults
+from boatyard.sandbox.aws.gate import FAULTS
 from boatyard.tools.toolbox import Toolbox
 
 REGION = "us-east-1"
@@ -25,12 +28,13 @@ _KEY, _SECRET = "AKIASANDBOX000000000", "sandbox"
 
 @dataclass(frozen=True)
 class Orders:
-    """What the child is told: a folder of its own, where to report readiness, and programs by name (none: no
-    control planes)."""
+    """What the child is told: a folder of its own, where to report readiness, programs by name (none: no control
+    planes), and what is to go wrong."""
 
     folder: str
     ready: str
     programs: dict[str, str]
+    faults: dict[str, Any] | None = None
 
 
 class Sandbox:
@@ -41,12 +45,14 @@ class Sandbox:
         self.folder, self.endpoint, self.api_server = folder, endpoint, api_server
 
     @classmethod
-    def start(cls, folder: Path, tools: Toolbox | None = None, *, timeout: float = 60) -> "Sandbox":
+    def start(
+        cls, folder: Path, tools: Toolbox | None = None, *, timeout: float = 60, faults: Faults | None = None
+    ) -> "Sandbox":
         """Start one and wait until it answers.
 
         folder: made when missing; state and logs are kept there, and one sandbox at a time has it. tools: where the
         control plane's programs are; None gives an account without control planes. timeout: seconds until
-        `DeadlineExceeded`.
+        `DeadlineExceeded`. faults: what is to go wrong from the first request on.
         `MissingTool` when moto or a program is not installed, `Held` when another sandbox has the folder, `Permanent`
         when the child ends at once.
         """
@@ -57,7 +63,7 @@ class Sandbox:
         programs = {name: str(tools.path(name)) for name in PROGRAMS} if tools is not None else {}
         lock = _lock(folder)
         try:
-            process, told = _start(folder, programs, timeout)
+            process, told = _start(folder, programs, timeout, faults)
         except BaseException:
             os.close(lock)
             raise
@@ -96,6 +102,23 @@ class Sandbox:
         """`file://…` of a kOps channel with what the sandbox can run."""
         return seed.write_channel(self.folder / "channel.yaml")
 
+    def disturb(self, faults: Faults | None) -> None:
+        """From now on this goes wrong, counted from the beginning; None: nothing."""
+        self._ask("PUT", json.dumps(asdict(faults) if faults is not None else None))
+
+    def injected(self) -> dict[str, int]:
+        """Kind of fault → how many of it there were since `disturb`, or since the start."""
+        found: dict[str, int] = self._ask("GET")
+        return found
+
+    def _ask(self, method: str, body: str | None = None) -> Any:
+        connection = http.client.HTTPConnection(self.endpoint.removeprefix("http://"), timeout=30)
+        try:
+            connection.request(method, FAULTS, body)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
     @property
     def running(self) -> bool:
         """Does the child still run?"""
@@ -132,12 +155,15 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _start(folder: Path, programs: dict[str, str], timeout: float) -> tuple[Process, dict[str, str]]:
+def _start(
+    folder: Path, programs: dict[str, str], timeout: float, faults: Faults | None
+) -> tuple[Process, dict[str, str]]:
     """The child, and what it told once it answered, through a named pipe."""
     ready, orders = folder / "ready", folder / "orders.json"
     ready.unlink(missing_ok=True)
     os.mkfifo(ready, 0o600)
-    orders.write_text(json.dumps(asdict(Orders(str(folder), str(ready), programs))))
+    disturbed = asdict(faults) if faults is not None else None
+    orders.write_text(json.dumps(asdict(Orders(str(folder), str(ready), programs, disturbed))))
     reader = os.open(ready, os.O_RDONLY | os.O_NONBLOCK)
     try:
         process = start(

@@ -16,7 +16,8 @@ from boatyard.errors import Permanent
 from boatyard.run import run
 from boatyard.sandbox.aws import extension
 from boatyard.sandbox.aws.controller import Controller, Means
-from boatyard.sandbox.aws.gate import Gate
+from boatyard.sandbox.aws.faults import Faults
+from boatyard.sandbox.aws.gate import Gate, faults_of
 from boatyard.sandbox.aws.router import Router
 from boatyard.sandbox.aws.sandbox import Orders
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     router = Router()
     router.start()
     followers: list[Controller] = []
-    http = _serve(lambda: _tell(followers))
+    http = _serve(lambda: _tell(followers), faults_of(orders.faults) if orders.faults is not None else None)
     endpoint = f"http://127.0.0.1:{http.server_address[1]}"
     if orders.programs:
         followers.append(_controller(orders, router, endpoint))
@@ -58,7 +59,7 @@ def _controller(orders: Orders, router: Router, endpoint: str) -> Controller:
     return Controller(Means(folder, orders.programs, router, int(found[1]), endpoint))
 
 
-def _serve(changed: Callable[[], None]) -> Any:
+def _serve(changed: Callable[[], None], faults: Faults | None) -> Any:
     """moto behind the gate, answering in threads of its own."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
@@ -67,7 +68,7 @@ def _serve(changed: Callable[[], None]) -> Any:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Thousands of lines that nobody reads."""
 
-    door = Gate(DomainDispatcherApplication(create_backend_app), threading.RLock(), changed)
+    door = Gate(DomainDispatcherApplication(create_backend_app), threading.RLock(), changed, faults)
     http = make_server("127.0.0.1", 0, door, threaded=True, request_handler=Quiet)
     threading.Thread(target=http.serve_forever, name="http", daemon=True).start()
     return http
