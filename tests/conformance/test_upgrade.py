@@ -125,7 +125,8 @@ def test_a_pool_upgrade_cut_off_at_every_change(bench: Bench, cluster: Cluster) 
         "tolerations": [{"key": "only", "operator": "Exists"}],
         "nodeSelector": {"boatyard.dev/pool": "cut"},
     }
-    bench.driver(cluster).create_pool(pool, now(bench))
+    resized = pool.model_copy(update={"size": bench.case["other_size"]})
+    bench.driver(cluster).create_pool(resized, now(bench))
     with bench.client(cluster) as client:
         deploy(client, "cut", 3, **tolerant)
 
@@ -143,7 +144,6 @@ def test_a_pool_upgrade_cut_off_at_every_change(bench: Bench, cluster: Cluster) 
             assert not any(node["spec"].get("unschedulable") for node in nodes)
         bench.driver(cluster).upgrade_pool(resized, then(bench), surge=2, drain_timeout=60)
 
-    resized = pool.model_copy(update={"size": bench.case["other_size"]})
     assert cut_everywhere(attempt, settle) >= 6
 
 

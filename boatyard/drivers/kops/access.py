@@ -6,8 +6,8 @@ it is kept, in a private file, for most of its life, and no longer than the auth
 
 import json
 import os
+import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,11 +54,11 @@ def kubeconfig(reach: Reach) -> dict[str, Any]:
     return admin(reach, record).document
 
 
-def forget(reach: Reach) -> None:
-    """No credentials of the cluster stay on this machine."""
+def forget(reach: Reach, *, folder: bool = False) -> None:
+    """No credentials of the cluster stay on this machine; with `folder`, nothing of it, whatever a killed run left."""
     (reach.folder / "kubeconfig.json").unlink(missing_ok=True)
-    with suppress(OSError):
-        reach.folder.rmdir()
+    if folder:
+        shutil.rmtree(reach.folder, ignore_errors=True)
 
 
 def _through(document: dict[str, Any], reach: Reach) -> Admin:

@@ -56,7 +56,7 @@ def residue(reach: Reach) -> list[Residue]:
 def _clear(reach: Reach) -> None:
     """What is ours, in the state store and on this machine."""
     reach.store.forget()
-    access.forget(reach)
+    access.forget(reach, folder=True)
 
 
 def _by_kops(reach: Reach) -> None:

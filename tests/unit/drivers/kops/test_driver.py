@@ -189,4 +189,4 @@ def test_load_balancers_go_before_the_cluster_and_nothing_is_left(place: Place) 
     assert any("releasing 1 load balancers" in line for line in place.said)
     assert place.driver().residue() == []
     assert place.driver().observe().phase is Phase.ABSENT
-    assert not (place.home / "kops" / NAME / "kubeconfig.json").exists()
+    assert not (place.home / "kops" / NAME).exists()
