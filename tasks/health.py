@@ -15,6 +15,7 @@ from boatyard.kube.checks import Check, ValidationResult
 from boatyard.kube.checks import validate as check
 from boatyard.kube.client import Client
 from boatyard.kube.conditions import Condition, observe_health
+from boatyard.kube.health import pool_by
 from boatyard.plan.compute import target_version
 from boatyard.plan.model import Observed, Phase, Plan
 from boatyard.spec.models import Cluster
@@ -32,7 +33,8 @@ def validate(rounds: int) -> None:
     """Every check well, `rounds` times in a row; the results go into a table, failures into one error."""
     op = operation()
     env = op.env(LIMIT, f"validating {op.cluster.name}")
-    with Client(op.driver().kubeconfig()) as client:
+    driver = op.driver()
+    with Client(driver.kubeconfig()) as client:
         result = check(
             client,
             op.cluster,
@@ -42,6 +44,7 @@ def validate(rounds: int) -> None:
             rounds=rounds,
             report=get_run_logger().info,
             fence=op.fence,
+            pool_of=pool_by(driver.pool_label),
         )
     _show(result)
     result.require()
@@ -96,8 +99,11 @@ def _conditions(driver: Driver, cluster: Cluster, observed: Observed, now: datet
     plan = _plan(driver, cluster, observed)
     backups = _backups(driver, observed, now)
     try:
-        with Client(driver.kubeconfig()) as client:
-            return observe_health(client, cluster, observed, now, plan=plan) + backups
+        kubeconfig = driver.kubeconfig()
+        with Client(kubeconfig) as client:
+            pool_of = pool_by(driver.pool_label)
+            seen = observe_health(client, cluster, observed, now, plan=plan, kubeconfig=kubeconfig, pool_of=pool_of)
+            return seen + backups
     except BoatyardError:
         return observe_health(None, cluster, observed, now, plan=plan) + backups
 

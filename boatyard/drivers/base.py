@@ -98,6 +98,8 @@ class Driver(Protocol):
     facts: ClassVar[Facts]
     expected: ClassVar[Mapping[Verb, timedelta]]
     """How long each verb usually takes; of one node where it works node by node."""
+    pool_label: ClassVar[str]
+    """The label by which a node names its pool."""
 
     def __init__(self, cluster: Cluster, env: Env) -> None: ...
 

@@ -189,7 +189,10 @@ def serving_expiry(server: str, kubeconfig: Json | None, timeout: float) -> date
 
 
 def client_expiry(kubeconfig: Json | None) -> datetime | None:
-    """When the client certificate ends; None for users that prove themselves otherwise. `OSError`, `ValueError`."""
+    """When the client certificate ends. `OSError`, `ValueError`.
+
+    None for users that prove themselves otherwise, and for one made anew each time: it lives shorter than the notice.
+    """
     user = _entry(kubeconfig, "user")
     if inline := user.get("client-certificate-data"):
         pem = base64.b64decode(inline)
@@ -197,7 +200,9 @@ def client_expiry(kubeconfig: Json | None) -> datetime | None:
         pem = Path(path).expanduser().read_bytes()
     else:
         return None
-    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.astimezone(UTC)
+    certificate = x509.load_pem_x509_certificate(pem)
+    end = certificate.not_valid_after_utc.astimezone(UTC)
+    return end if end - certificate.not_valid_before_utc >= EXPIRY_NOTICE else None
 
 
 def _entry(kubeconfig: Json | None, kind: Literal["cluster", "user"]) -> Json:

@@ -47,9 +47,13 @@ class Check:
         return self.status in (State.OK, State.WARN)
 
 
-def pool_by_label(node: Json) -> str | None:
-    """The pool that our own label names."""
-    return (node["metadata"].get("labels") or {}).get("boatyard.dev/pool")
+def pool_by(label: str) -> PoolOf:
+    """Pools as nodes name them by this label."""
+    return lambda node: (node["metadata"].get("labels") or {}).get(label)
+
+
+pool_by_label = pool_by("boatyard.dev/pool")
+"""Our own."""
 
 
 def judge(

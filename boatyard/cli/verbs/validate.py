@@ -29,6 +29,7 @@ def command(out: Out, target: str, rounds: int, timeout: int, no_canary: bool) -
     from boatyard.clock import Deadline
     from boatyard.kube.checks import validate
     from boatyard.kube.client import Client
+    from boatyard.kube.health import pool_by
     from boatyard.plan.compute import target_version
 
     with looking() as yard:
@@ -45,6 +46,7 @@ def command(out: Out, target: str, rounds: int, timeout: int, no_canary: bool) -
                 rounds=rounds,
                 patience=min(60.0, timeout / 2),
                 send_canary=not no_canary,
+                pool_of=pool_by(driver.pool_label),
                 report=lambda line: click.echo(f"  {line}", err=True) if out.stream.isatty() else None,
             )
     out.emit(

@@ -29,6 +29,7 @@ class Driver:
         evidence="48 recorded runs of kOps 1.36.2, replayed by a strict stand-in against an emulated AWS account (moto)"
         " with a real control plane behind it",
     )
+    pool_label: ClassVar[str] = "kops.k8s.io/instancegroup"  # kOps' own: clusters that were adopted have it, too
     # What kOps' users see on small instances: machines boot in about two minutes, a control plane forms in five more.
     expected: ClassVar[Mapping[Verb, timedelta]] = {
         Verb.CREATE: timedelta(minutes=8),

@@ -34,6 +34,7 @@ class Driver:
         customizable="high",
         evidence="the real thing: every test runs kwokctl 0.8.0 with etcd 3.6 and the Kubernetes 1.36 control plane",
     )
+    pool_label: ClassVar[str] = "boatyard.dev/pool"
     expected: ClassVar[Mapping[Verb, timedelta]] = {
         Verb.CREATE: timedelta(seconds=8),
         Verb.REPAIR: timedelta(seconds=6),

@@ -269,3 +269,11 @@ def test_user_data_of_a_first_and_a_later_version_read_back_alike(group: Group) 
     told = {each["VersionNumber"]: base64.b64decode(each["LaunchTemplateData"]["UserData"]) for each in found}
     assert b"1.35.5" in told[1]
     assert b"1.36.1" in told[2]
+
+
+def test_a_key_pair_is_deleted_by_its_id(account: Sandbox) -> None:
+    ec2 = clients(account)("ec2")
+    made = [ec2.create_key_pair(KeyName=name)["KeyPairId"] for name in ("going", "staying")]
+    ec2.delete_key_pair(KeyPairId=made[0])
+    assert "going" not in {each["KeyName"] for each in ec2.describe_key_pairs()["KeyPairs"]}
+    assert "staying" in {each["KeyName"] for each in ec2.describe_key_pairs()["KeyPairs"]}

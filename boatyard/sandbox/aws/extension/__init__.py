@@ -1,6 +1,6 @@
 """What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
 
-from boatyard.sandbox.aws.extension import groups, iam, network
+from boatyard.sandbox.aws.extension import groups, iam, keys, network
 
 __all__ = ["install"]
 
@@ -13,5 +13,6 @@ def install() -> None:
     if not _done:
         groups.install()
         iam.install()
+        keys.install()
         network.install()
         _done = True

@@ -1,0 +1,186 @@
+"""kOps' whole life through the command, on the emulated account: by a stand-in, and by the real kops."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from boatyard.sandbox.aws import Sandbox
+from boatyard.settings import Settings
+from boatyard.tools.toolbox import Toolbox
+from tests.standin.kops.install import install
+
+ROOT = Path(__file__).parents[2]
+REAL = shutil.which("kops")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def call(argv: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=900)
+
+
+def boatyard(env: dict[str, str], cwd: Path) -> Command:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = call([sys.executable, "-m", "boatyard.cli.main", *arguments], env, cwd)
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KOPS_"))}
+    return kept | {"BOATYARD_HOME": str(home), "PYTHONPATH": str(ROOT)} | more
+
+
+def whole_life(run: Command) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(run("demo", "kops", "--json").stdout)
+    stages = [stage["stage"].partition(" ")[0] for stage in document["stages"]]
+    life = "prerequisites create validate deploy monitor upgrade scale scale hibernate wake rotate delete"
+    assert stages == life.split()
+    assert {stage["outcome"] for stage in document["stages"]} == {"done"}
+    assert document["residue"] == []
+    return document
+
+
+@pytest.mark.twin
+@pytest.mark.server
+def test_the_whole_life_on_the_stand_in(tmp_path: Path) -> None:
+    program = install(tmp_path / "bin")
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    whole_life(boatyard(environment(tmp_path / "home", PATH=path), tmp_path))
+
+
+@pytest.mark.real_kops
+@pytest.mark.skipif(REAL is None, reason="there is no kops on PATH")
+def test_the_whole_life_with_the_real_kops(tmp_path: Path) -> None:
+    whole_life(boatyard(environment(tmp_path / "home"), tmp_path))
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, dict[str, str], Path]]:
+    """An emulated account with live clusters, and the environment of a person who works with it."""
+    folder = tmp_path_factory.mktemp("account")
+    program = install(folder / "bin")
+    with Sandbox.start(folder / "sandbox", Toolbox(Settings.load().cache)) as sandbox:
+        path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+        yield sandbox, environment(folder / "home", PATH=path, **sandbox.environment), folder
+
+
+CLASSIC = [
+    "--name=k8s.example.com",
+    "--zones=us-east-1a",
+    "--node-count=2",
+    "--node-size=t3.medium",
+    "--control-plane-size=t3.medium",
+    "--dns=none",
+    "--kubernetes-version=1.35.5",
+]
+
+
+WAITING = ["--wait", "1m", "--interval", "2s", "--count", "2"]
+
+
+@pytest.mark.twin
+@pytest.mark.server
+def test_a_cluster_made_by_plain_kops_is_adopted_unchanged_and_lives_on(
+    account: tuple[Sandbox, dict[str, str], Path],
+) -> None:
+    """The classic guide's commands first, then Boatyard: nothing to do, then a scale, then the end."""
+    sandbox, env, folder = account
+    store = "s3://classic-kops-state"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    (folder / "id.pub").write_bytes(key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" you\n")
+    s3 = boto3.client("s3", endpoint_url=sandbox.endpoint, aws_access_key_id="x", aws_secret_access_key="x")
+    s3.create_bucket(Bucket="classic-kops-state")
+    s3.put_bucket_versioning(Bucket="classic-kops-state", VersioningConfiguration={"Status": "Enabled"})
+    with_kops = env | {"KOPS_STATE_STORE": store, "KUBECONFIG": str(folder / "kubeconfig")}
+    kops = str(folder / "bin" / "kops")
+    for argv in (
+        ["create", "cluster", *CLASSIC, f"--channel={sandbox.channel}", "--ssh-public-key=id.pub"],
+        ["update", "cluster", "k8s.example.com", "--yes", "--admin=1h"],
+        ["validate", "cluster", "--name", "k8s.example.com", "--api-server", sandbox.api_server, *WAITING],
+    ):
+        done = call([kops, *argv], with_kops, folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run = boatyard(env, folder)
+    said = run("adopt", store, "--to", "fleet", "--json", code=2).stdout
+    assert json.loads(said)["clusters"][0]["adopted"] is False  # its API is where only the sandbox' router can tell
+    file = folder / "fleet" / "k8s.example.com.yaml"
+    spec = yaml.safe_load(file.read_text())
+    spec["provider"]["api_server"] = sandbox.api_server
+    file.write_text(yaml.safe_dump(spec, sort_keys=False))
+
+    assert "nothing to do" in run("plan", str(file)).stdout
+    run("apply", str(file))
+    name = "nodes-us-east-1a"
+    spec["pools"][0]["max"] = 4
+    file.write_text(yaml.safe_dump(spec, sort_keys=False))
+    (plan,) = json.loads(run("plan", str(file), "--json", code=2).stdout)["plans"]
+    assert [(step["verb"], step["target"]) for step in plan["steps"]] == [("scale pool", name)]
+    run("apply", str(file), "--yes")
+    run("scale", "k8s.example.com", f"{name}=3")
+    assert json.loads(run("validate", "k8s.example.com", "--json").stdout)["ok"] is True
+    run("delete", "k8s.example.com", "--yes")
+    orphans = run("aws", "orphans", "--region", "us-east-1", "--json")
+    assert json.loads(orphans.stdout)["orphans"] == []
+
+
+@pytest.mark.twin
+@pytest.mark.server
+def test_the_flags_of_an_old_guide_make_that_very_cluster(account: tuple[Sandbox, dict[str, str], Path]) -> None:
+    sandbox, env, folder = account
+    said = run_init(env, folder)
+    assert "master" in said  # deprecated
+    assert "t2.micro" in said  # too small
+    file = folder / "guide.yaml"
+    spec = yaml.safe_load(file.read_text())
+    spec["provider"] |= {"api_server": sandbox.api_server, "channel": sandbox.channel, "dns": "none"}
+    spec["provider"].pop("dns_zone", None)
+    file.write_text(yaml.safe_dump(spec, sort_keys=False))
+    run = boatyard(env, folder)
+    assert re.search(r"s3://your-kops-state-store", run("prerequisites", "guide.yaml", code=2).stdout)
+    run("apply", "guide.yaml", "--yes")
+    run("validate", "guide.example.com")
+    groups = call(
+        [str(folder / "bin" / "kops"), "get", "ig", "--name", "guide.example.com", "-o", "json"],
+        kops_env(env, folder),
+        folder,
+    )
+    sizes = {each["metadata"]["name"]: each["spec"] for each in json.loads(groups.stdout)}
+    assert {name: (each["machineType"], each["minSize"]) for name, each in sizes.items()} == {
+        "control-plane-us-east-1a": ("t2.micro", 1),
+        "nodes-us-east-1a": ("t2.micro", 2),
+    }
+    run("delete", "guide.example.com", "--yes")
+
+
+def kops_env(env: dict[str, str], folder: Path) -> dict[str, str]:
+    return env | {"KOPS_STATE_STORE": "s3://your-kops-state-store", "KUBECONFIG": str(folder / "kubeconfig")}
+
+
+def run_init(env: dict[str, str], folder: Path) -> str:
+    """The guide's flags, word for word but for the name."""
+    flags = [
+        "--name=guide.example.com",
+        "--state=s3://your-kops-state-store",
+        "--zones=us-east-1a",
+        "--node-count=2",
+        "--node-size=t2.micro",
+        "--master-size=t2.micro",
+        "--dns-zone=guide.example.com",
+    ]
+    return boatyard(env, folder)("init", "kops", *flags, "--to", "guide.yaml").stderr
