@@ -128,13 +128,21 @@ def run_flow(
 
 
 def known(name: str) -> None:
-    """Refuse a name that the store does not have, before seconds go into starting a server."""
+    """Refuse a name that the store does not have, or a cluster that is held, before seconds go into starting a server.
+
+    The flow takes the lease, and has the last word.
+    """
     from boatyard.cli.looking import registered
     from boatyard.settings import Settings
     from boatyard.store import reader
+    from boatyard.store.process import is_dead
+    from boatyard.store.records import LeaseHeld
 
     with reader(Settings.load().store_url) as store:
         registered(name, store)
+        lease = store.leases.current(name)
+    if lease is not None and not is_dead(lease.machine, lease.pid, lease.started):
+        raise LeaseHeld(lease)
 
 
 def _ours(error: BaseException, cluster: str, url: str | None) -> BaseException:

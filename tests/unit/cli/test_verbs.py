@@ -325,3 +325,13 @@ def test_events_that_make_no_sense_are_usage_errors(call, server, wrong):
     said = call(*EVENT, *wrong)
     assert said.code == 64
     assert server.posted == []
+
+
+def test_a_cluster_that_is_held_is_refused_without_starting_a_server(call, store, monkeypatch):
+    monkeypatch.setattr("boatyard.cli.flowrun.flows", lambda *_, **__: pytest.fail("a server was started"))
+    store.clusters.put({"name": "shop", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.35"}})
+    with store.leases.hold("shop", "bob", "upgrade"):
+        ran = call("scale", "shop", "web=3")
+    assert ran.code == 8
+    assert "Cluster shop is held" in ran.err
+    assert "bob" in ran.err
