@@ -6,7 +6,8 @@ from boatyard.sandbox.aws.extension.mend import mend
 
 
 def install() -> None:
-    """Mend moto's subnets, network interfaces and DHCP options."""
+    """Mend moto's subnets, network interfaces, NAT gateways and DHCP options."""
+    _nat_gateways()
     from moto.ec2.exceptions import DependencyViolationError, InvalidDHCPOptionsIdError
     from moto.ec2.models.instances import Instance
     from moto.ec2.models.subnets import SubnetBackend
@@ -35,6 +36,36 @@ def install() -> None:
             if not nic.get("NetworkInterfaceId"):
                 nic.setdefault("DeleteOnTermination", True)
         original(instance, nics, **kwargs)
+
+
+def _nat_gateways() -> None:
+    from moto.ec2.models.nat_gateways import NatGatewayBackend
+
+    @mend(NatGatewayBackend, "delete_nat_gateway")
+    def delete_nat_gateway(original: Any, backend: Any, nat_gateway_id: str) -> Any:
+        """Its network interface goes along, and its address is free again."""
+        deleted = original(backend, nat_gateway_id)
+        eni = deleted._eni
+        for address in [each for each in backend.addresses if each.eni is not None and each.eni.id == eni.id]:
+            backend.disassociate_address(association_id=address.association_id)
+        if eni.id in backend.enis:
+            backend.delete_network_interface(eni.id)
+        return deleted
+
+    @mend(NatGatewayBackend, "describe_nat_gateways")
+    def describe_nat_gateways(original: Any, backend: Any, filters: Any, nat_gateway_ids: Any) -> Any:
+        """Also by tags."""
+        found = original(backend, filters, nat_gateway_ids)
+        for name, values in (filters or {}).items():
+            if name.startswith("tag:"):
+                found = [each for each in found if _tags(each).get(name.removeprefix("tag:")) in values]
+            elif name == "tag-key":
+                found = [each for each in found if _tags(each).keys() & set(values)]
+        return found
+
+
+def _tags(resource: Any) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in resource.get_tags()}
 
 
 def _inside(backend: Any, subnet_id: str) -> str:

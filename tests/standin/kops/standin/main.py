@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError
+
 from standin.say import VERSION, Fail, Odd, out
 
 ODD = 64
@@ -72,6 +74,9 @@ def main(argv: Sequence[str]) -> int:
         return ODD
     except Fail as failure:
         sys.stderr.write(f"{failure.before}{chr(10) if failure.before else ''}Error: {failure}\n")
+        return 1
+    except BotoCoreError as error:
+        sys.stderr.write(f"Error: dial tcp: {error}\n")
         return 1
     return 0
 
