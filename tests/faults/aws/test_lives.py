@@ -1,0 +1,166 @@
+"""300 runs with faults of AWS and SIGKILL anywhere: each ends converged or with one clear sentence; nothing is left.
+
+48 lives of five deeds on an account without API servers, where all that is done is done in AWS, and 12 on one whose
+clusters live. BOATYARD_FAULTS=all runs them all, which takes an hour; the sample is one seeded choice.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from boatyard.plan.model import Phase
+from boatyard.sandbox.aws import Sandbox
+from boatyard.settings import Settings
+from boatyard.tools.toolbox import Toolbox
+from tests.faults.aws import raw
+from tests.faults.aws.lives import ZONE, Life, Worker
+
+ALONE, LIVING = range(48), range(48, 60)
+_ALL = os.environ.get("BOATYARD_FAULTS") == "all"
+
+
+def lives(numbers: range, sample: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(numbers) if _ALL else sample
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("lives")
+    with pytest.MonkeyPatch.context() as to:
+        (folder / "bin").mkdir()
+        to.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        to.delenv("AWS_PROFILE", raising=False)
+        to.delenv("AWS_SESSION_TOKEN", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def alone(place: Path) -> Iterator[tuple[Sandbox, Worker]]:
+    """An account with a private hosted zone."""
+    with Sandbox.start(place / "account") as sandbox:
+        yield from served(sandbox)
+
+
+@pytest.fixture(scope="module")
+def living(place: Path) -> Iterator[tuple[Sandbox, Worker]]:
+    """An account whose clusters live."""
+    with Sandbox.start(place / "living", Toolbox(Settings.load().cache)) as sandbox:
+        yield from served(sandbox)
+
+
+def served(sandbox: Sandbox) -> Iterator[tuple[Sandbox, Worker]]:
+    with pytest.MonkeyPatch.context() as to:
+        for name, value in sandbox.environment.items():
+            to.setenv(name, value)
+        vpc = boto3.client("ec2").create_vpc(CidrBlock="10.250.0.0/16")["Vpc"]["VpcId"]
+        where = {"VPCRegion": "us-east-1", "VPCId": vpc}
+        config = {"PrivateZone": True}
+        boto3.client("route53").create_hosted_zone(Name=ZONE, CallerReference="x", HostedZoneConfig=config, VPC=where)
+        worker = Worker()
+        yield sandbox, worker
+        worker.close()
+
+
+@pytest.fixture
+def tell() -> Iterator[Callable[[Life], None]]:
+    """Write what a life was like where the caller wants it."""
+    told: list[Life] = []
+    yield told.append
+    if file := os.environ.get("BOATYARD_FAULTS_LOG"):
+        with Path(file).open("a") as log:
+            log.writelines(f"{line}\n" for life in told for line in life.told)
+
+
+@pytest.mark.parametrize("number", lives(ALONE, (1, 4)))
+def test_in_the_account(number: int, alone: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]) -> None:
+    life = Life(number, *alone, place / f"life-{number}", alone=True)
+    tell(life)
+    life.run("repair", life.prepared)
+    before = raw.everything(life.sandbox)
+    kind = life.chance.randrange(4)
+    if kind == 0:
+        life.run("create", life.made)
+        life.run("hibernate", life.sleeps)
+        life.run("wake", life.awake)
+    elif kind == 1:
+        life.run("create", life.made, again=False)
+        life.run("delete", lambda: life.gone(before))
+        life.run("create", life.made, again=False)
+    elif kind == 2:
+        life.run("create", life.made, again=False)
+        life.run("create", life.made)
+        life.run("hibernate", life.sleeps, again=False)
+    else:
+        life.run("create", life.made)
+        life.run("hibernate", life.sleeps, again=False)
+        life.run("wake", life.awake)
+    life.run("delete", lambda: life.gone(before))
+
+
+@pytest.mark.twin
+@pytest.mark.parametrize("number", lives(LIVING, (48,)))
+def test_with_a_living_cluster(
+    number: int, living: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]
+) -> None:
+    life = Life(number, *living, place / f"life-{number}", alone=False)
+    tell(life)
+    life.quietly("repair")
+    before = raw.everything(life.sandbox)
+    life.run("create_all", lambda: life.pool_is("web", 1))
+    for move in life.chance.sample(MOVES, 3):
+        move(life)
+    life.run("delete", lambda: life.gone(before))
+
+
+def scale(life: Life) -> None:
+    count = life.chance.choice([2, 3])
+    life.run("scale", lambda: life.pool_is("web", count), pool="web", count=count)
+
+
+def another_pool(life: Life) -> None:
+    life.spec["pools"].append({"name": "batch", "size": "t3.medium", "min": 1, "max": 2, "labels": {"tier": "back"}})
+    life.run("create_pools", lambda: life.pool_is("batch", 1))
+
+
+def relabel(life: Life) -> None:
+    life.spec["pools"][0]["labels"] = {"tier": "front"}
+
+    def arrived() -> None:
+        assert life.seen().pools["web"].labels == {"tier": "front"}
+
+    life.run("configure_pool", arrived)
+
+
+def reconfigure(life: Life) -> None:
+    life.spec["provider"]["ssh_access"] = ["192.0.2.0/24"]
+
+    def arrived() -> None:
+        seen = life.seen()
+        assert (seen.phase, seen.differs, seen.outdated) == (Phase.RUNNING, (), ()), seen
+
+    life.run("configure", arrived)
+
+
+def upgrade(life: Life) -> None:
+    life.spec["kubernetes"]["version"] = "1.35"
+    life.run("upgrade_all", lambda: life.pool_is("web", version="1.35."))
+
+
+def rotate(life: Life) -> None:
+    life.run("rotate", lambda: life.pool_is("web"))
+
+
+def sleep(life: Life) -> None:
+    life.run("hibernate", life.sleeps)
+    life.quietly("wake")
+
+
+def wake(life: Life) -> None:
+    life.quietly("hibernate")
+    life.run("wake", life.awake)
+
+
+MOVES = [scale, another_pool, relabel, reconfigure, upgrade, rotate, sleep, wake]
