@@ -146,11 +146,11 @@ def reconfigure(life: Life) -> None:
 
 def upgrade(life: Life) -> None:
     life.spec["kubernetes"]["version"] = "1.35"
-    life.run("upgrade_all", lambda: life.pool_is("web", version="1.35."))
+    life.run("upgrade_all", lambda: life.pool_is("web", version="1.35.", renewed=True))
 
 
 def rotate(life: Life) -> None:
-    life.run("rotate", lambda: life.pool_is("web"))
+    life.run("rotate", lambda: life.pool_is("web", renewed=True))
 
 
 def sleep(life: Life) -> None:
