@@ -37,9 +37,10 @@ up: tools ## server, UI, worker and deployments; Ctrl-C drains
 	@$(BIN)/boatyard up
 
 .PHONY: test unit browser test-browser
-test: tools ## every test but those in a browser
+test: tools browser ## every test; those in a browser last, with the machine to themselves
 	@$(BIN)/python -m pytest -m 'not browser' $(PYTEST_ARGS) $(TESTS)
-test-browser: tools browser ## a person's way through the UI, in Chromium
+	@test "$(TESTS)" != tests || $(BIN)/python -m pytest -v -m browser tests/browser
+test-browser: tools browser ## only a person's way through the UI, in Chromium
 	@$(BIN)/python -m pytest -v -m browser tests/browser
 unit: $(STAMP) ## the tests that need no built tools
 	@$(BIN)/python -m pytest -m 'not twin and not server and not browser and not postgres' $(PYTEST_ARGS) $(TESTS)
