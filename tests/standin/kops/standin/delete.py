@@ -1,11 +1,14 @@
-"""`kops delete cluster`: what is listed and deleted, round by round (recorded); NAT and DNS from documentation."""
+"""`kops delete cluster`: what is listed and deleted, round by round (recorded).
+
+NAT, DNS, roles of service accounts, and what a cluster ordered for its Services: from documentation.
+"""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from standin import api, kubeconfig
+from standin import api, issuer, kubeconfig
 from standin.aws import AwsFail, tag_map
 from standin.say import Fail, log, out, table
 from standin.store import Store
@@ -26,6 +29,7 @@ _ORDER = [
     "route53-record",
     "iam-instance-profile",
     "iam-role",
+    "oidc-provider",
     "nat-gateway",
     "elastic-ip",
     "volume",
@@ -66,6 +70,7 @@ def run(store: Store, name: str, *, yes: bool, wait: float, interval: float) -> 
             return
         out()
         _rounds(found, wait, interval)
+    issuer.remove(world)
     store.remove(name)
     kubeconfig.remove(name)
     out(f'\nDeleted cluster: "{name}"')
@@ -132,7 +137,7 @@ def _compute(world: World) -> Iterator[Thing]:
                 known = one["InstanceId"]
                 end = _do(world, "ec2", "terminate_instances", InstanceIds=[known])
                 yield Thing("instance", tag_map(one.get("Tags")).get("Name", ""), known, end)
-    for one in world.tagged("describe_volumes", "Volumes").values():
+    for one in _tagged(world, "describe_volumes", "Volumes", "VolumeId"):
         tags, known = tag_map(one.get("Tags")), one["VolumeId"]
         if any(key.startswith("k8s.io/etcd/") for key in tags) or one["State"] == "available":
             yield Thing("volume", tags.get("Name", ""), known, _do(world, "ec2", "delete_volume", VolumeId=known))
@@ -151,11 +156,19 @@ _NETWORK = (
 )
 
 
+def _tagged(world: World, look: str, key: str, identity: str) -> list[Any]:
+    """By kOps' own tag, and by the one that controllers inside give to what they order."""
+    both = ("tag:KubernetesCluster", world.name), ("tag-key", f"kubernetes.io/cluster/{world.name}")
+    found = [world.aws.pages("ec2", look, key, Filters=[{"Name": name, "Values": [value]}]) for name, value in both]
+    return list({one[identity]: one for several in found for one in several}.values())
+
+
 def _network(world: World) -> Iterator[Thing]:
     for kind, look, key, known, delete in _NETWORK:
-        filters = [{"Name": "tag:KubernetesCluster", "Values": [world.name]}]
-        for one in world.aws.pages("ec2", look, key, Filters=filters):
+        for one in _tagged(world, look, key, known):
             if one.get("State") in ("deleted", "deleting"):
+                continue
+            if tag_map(one.get("Tags")).get(f"kubernetes.io/cluster/{world.name}") == "shared":
                 continue
             end = _do(world, "ec2", delete, **{known: one[known]})
             end = _emptied(world, one) if kind == "security-group" else end
@@ -220,6 +233,12 @@ def _identities(world: World) -> Iterator[Thing]:
             yield Thing("iam-instance-profile", name, name, _profile(world, profile["InstanceProfile"]))
         if world.asked("iam", "get_role", RoleName=name) is not None:
             yield Thing("iam-role", name, name, _role(world, name))
+    for name in issuer.role_names(world):
+        if world.asked("iam", "get_role", RoleName=name) is not None:
+            yield Thing("iam-role", name, name, _role(world, name))
+    for arn in issuer.providers(world):
+        delete = _do(world, "iam", "delete_open_id_connect_provider", OpenIDConnectProviderArn=arn)
+        yield Thing("oidc-provider", world.name, arn, delete)
     queue = world.asked("sqs", "get_queue_url", QueueName=f"{world.name.replace('.', '-')}-nth")
     if queue:
         url = queue["QueueUrl"]
@@ -274,14 +293,23 @@ def _balancers(world: World) -> Iterator[Thing]:
                 "target-group", groups[arn], arn, _do(world, "elbv2", "delete_target_group", TargetGroupArn=arn)
             )
 
+    classic = [one["LoadBalancerName"] for one in world.aws.pages("elb", _LISTED, "LoadBalancerDescriptions")]
+    for name in _owned(world, classic, "elb", "LoadBalancerNames", "LoadBalancerName"):
+        yield Thing("load-balancer", name, name, _do(world, "elb", "delete_load_balancer", LoadBalancerName=name))
 
-def _owned(world: World, arns: list[str]) -> list[str]:
+
+_LISTED = "describe_load_balancers"
+
+
+def _owned(
+    world: World, ids: list[str], service: str = "elbv2", asked: str = "ResourceArns", identity: str = "ResourceArn"
+) -> list[str]:
     """Those tagged as this cluster's; AWS tells of twenty at once."""
     found = []
-    for at in range(0, len(arns), 20):
-        told = world.aws.call("elbv2", "describe_tags", ResourceArns=arns[at : at + 20])["TagDescriptions"]
+    for at in range(0, len(ids), 20):
+        told = world.aws.call(service, "describe_tags", **{asked: ids[at : at + 20]})["TagDescriptions"]
         key = f"kubernetes.io/cluster/{world.name}"
-        found += [one["ResourceArn"] for one in told if tag_map(one["Tags"]).get(key) == "owned"]
+        found += [one[identity] for one in told if tag_map(one["Tags"]).get(key) == "owned"]
     return found
 
 

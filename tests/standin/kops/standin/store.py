@@ -91,7 +91,7 @@ class Store:
 
     def remove(self, folder: str) -> None:
         for name in self.names(folder):
-            self.s3.delete_object(Bucket=self.bucket, Key=self._key(f"{folder}/{name}"))
+            self.s3.delete_object(Bucket=self.bucket, Key=self._key(f"{folder}/{name}".lstrip("/")))
 
     def remove_file(self, path: str) -> None:
         self.s3.delete_object(Bucket=self.bucket, Key=self._key(path))

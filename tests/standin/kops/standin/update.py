@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from standin import api, channel, files, groups, kubeconfig, network, security
+from standin import api, channel, files, groups, issuer, kubeconfig, network, security
 from standin.aws import Aws
 from standin.say import PHASES, Fail, created, log, modified, out
 from standin.say import tasks as executed
@@ -24,8 +24,8 @@ def world_of(store: Store, name: str) -> World:
 
 def tasks(world: World) -> list[Task]:
     """In the order in which they can be made."""
-    made = [*files.keys(world), *network.tasks(world), *security.tasks(world), *api.tasks(world)]
-    return [*made, *files.tasks(world), *groups.tasks(world), *files.handler(world)]
+    made = [*files.keys(world), *network.tasks(world), *security.tasks(world), *issuer.tasks(world)]
+    return [*made, *api.tasks(world), *files.tasks(world), *groups.tasks(world), *files.handler(world)]
 
 
 def check(world: World) -> None:
