@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,13 @@ class Worker:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a deed ended. `calls`: moments counted, two a request."""
+    """How a deed ended. `calls`: moments counted, two a request. `met`: faults by kind."""
 
     status: int
     outcome: Mapping[str, Any]
     log: str
     calls: int
+    met: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
@@ -143,12 +144,11 @@ class Life:
         kill_at = int(10 ** self.chance.uniform(0.5, 3.2)) if self.chance.random() < 0.5 else None
         faults = self._faults()
         where = f"life {self.number}, run {self._runs}: {deed}, kill at {kill_at}, {faults}"
-        self.sandbox.disturb(faults)
-        first = self._do(deed, arguments, kill_at)
-        met = self.sandbox.injected()
-        self.sandbox.disturb(None)
+        first = self.attempt(deed, faults, kill_at, **arguments)
         how = "killed" if first.status == KILLED else "well" if first.well else first.outcome["kinds"][0]
-        self.told.append(f"{where}\n    {how} after {first.calls} moments, met {met}: {first.outcome.get('error', '')}")
+        self.told.append(
+            f"{where}\n    {how} after {first.calls} moments, met {first.met}: {first.outcome.get('error', '')}"
+        )
         try:
             first.is_clear()
             if not first.well and again:
@@ -160,6 +160,14 @@ class Life:
         except BaseException as error:
             error.add_note(f"{self.told[-1]}\nIt said: {first.log[-3000:]}")
             raise
+
+    def attempt(self, deed: str, faults: Faults, kill_at: int | None = None, **arguments: Any) -> Ended:
+        """Once, with faults that are over when it is."""
+        self.sandbox.disturb(faults)
+        ended = self._do(deed, arguments, kill_at)
+        met = self.sandbox.injected()
+        self.sandbox.disturb(None)
+        return replace(ended, met=met)
 
     def quietly(self, deed: str) -> None:
         """Without faults."""

@@ -12,13 +12,17 @@ import boto3
 import pytest
 
 from boatyard.plan.model import Phase
-from boatyard.sandbox.aws import Sandbox
+from boatyard.sandbox.aws import Faults, Sandbox
+from boatyard.sandbox.aws.faults import UNANSWERED
 from boatyard.settings import Settings
 from boatyard.tools.toolbox import Toolbox
 from tests.faults.aws import raw
 from tests.faults.aws.lives import ZONE, Life, Worker
 
+pytestmark = pytest.mark.twin
+
 ALONE, LIVING = range(48), range(48, 60)
+SEED_OF_A_SECOND_VPC = 173
 _ALL = os.environ.get("BOATYARD_FAULTS") == "all"
 
 
@@ -74,7 +78,7 @@ def tell() -> Iterator[Callable[[Life], None]]:
             log.writelines(f"{line}\n" for life in told for line in life.told)
 
 
-@pytest.mark.parametrize("number", lives(ALONE, (1, 4)))
+@pytest.mark.parametrize("number", lives(ALONE, (3, 5)))
 def test_in_the_account(number: int, alone: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]) -> None:
     life = Life(number, *alone, place / f"life-{number}", alone=True)
     tell(life)
@@ -100,7 +104,18 @@ def test_in_the_account(number: int, alone: tuple[Sandbox, Worker], place: Path,
     life.run("delete", lambda: life.gone(before))
 
 
-@pytest.mark.twin
+def test_what_was_made_twice_goes_twice(alone: tuple[Sandbox, Worker], place: Path) -> None:
+    """Half of the answers to creations are lost, so that the client makes another: the worst that retries can do."""
+    life = Life(99, *alone, place / "twice", alone=True)
+    life.quietly("repair")
+    before = raw.everything(life.sandbox)
+    lost = Faults(SEED_OF_A_SECOND_VPC, 0.5, (UNANSWERED,), burst=1, only=("ec2:Create*", "ec2:Allocate*"))
+    life.attempt("create", lost).is_clear()
+    assert raw.doubled(raw.everything(life.sandbox), life.name)
+    life.quietly("delete")
+    life.gone(before)
+
+
 @pytest.mark.parametrize("number", lives(LIVING, (48,)))
 def test_with_a_living_cluster(
     number: int, living: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]

@@ -1,4 +1,4 @@
-"""NAT gateways of the emulated account."""
+"""NAT gateways and DHCP options of the emulated account."""
 
 from boatyard.sandbox.aws import Sandbox
 from tests.unit.sandbox.conftest import Network, clients
@@ -22,3 +22,13 @@ def test_a_nat_gateway_is_found_by_its_tags_and_leaves_nothing(account: Sandbox)
     assert ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"] == []
     for subnet in network.subnets:
         ec2.delete_subnet(SubnetId=subnet)
+
+
+def test_dhcp_options_have_their_tags_from_the_beginning(account: Sandbox) -> None:
+    ec2 = clients(account)("ec2")
+    tags = [{"ResourceType": "dhcp-options", "Tags": [{"Key": "owner", "Value": "us"}]}]
+    asked = [{"Key": "domain-name", "Values": ["ec2.internal"]}]
+    made = ec2.create_dhcp_options(DhcpConfigurations=asked, TagSpecifications=tags)["DhcpOptions"]
+    assert made["Tags"] == tags[0]["Tags"]
+    found = ec2.describe_dhcp_options(Filters=[{"Name": "tag:owner", "Values": ["us"]}])["DhcpOptions"]
+    assert [each["DhcpOptionsId"] for each in found] == [made["DhcpOptionsId"]]

@@ -8,7 +8,8 @@ from boatyard.sandbox.aws.extension.mend import mend
 def install() -> None:
     """Mend moto's subnets, network interfaces, NAT gateways and DHCP options."""
     _nat_gateways()
-    from moto.ec2.exceptions import DependencyViolationError, InvalidDHCPOptionsIdError
+    _dhcp_options()
+    from moto.ec2.exceptions import DependencyViolationError
     from moto.ec2.models.instances import Instance
     from moto.ec2.models.subnets import SubnetBackend
 
@@ -23,11 +24,6 @@ def install() -> None:
                 del table._associations[association]
         return deleted
 
-    @mend(InvalidDHCPOptionsIdError, "__init__")
-    def not_found(original: Any, error: Any, dhcp_options_id: str) -> None:
-        original(error, dhcp_options_id)
-        error.error_type = error.code = "InvalidDhcpOptionsID.NotFound"
-
     @mend(Instance, "prep_nics")
     def prep_nics(original: Any, instance: Any, nic_spec: list[dict[str, Any]], **kwargs: Any) -> None:
         """An interface made for an instance ends with it, unless it was asked to stay."""
@@ -36,6 +32,24 @@ def install() -> None:
             if not nic.get("NetworkInterfaceId"):
                 nic.setdefault("DeleteOnTermination", True)
         original(instance, nics, **kwargs)
+
+
+def _dhcp_options() -> None:
+    from moto.ec2.exceptions import InvalidDHCPOptionsIdError
+    from moto.ec2.responses.dhcp_options import DHCPOptions
+    from moto.ec2.utils import add_tag_specification
+
+    @mend(InvalidDHCPOptionsIdError, "__init__")
+    def not_found(original: Any, error: Any, dhcp_options_id: str) -> None:
+        original(error, dhcp_options_id)
+        error.error_type = error.code = "InvalidDhcpOptionsID.NotFound"
+
+    @mend(DHCPOptions, "create_dhcp_options")
+    def create_dhcp_options(original: Any, response: Any) -> Any:
+        """With the tags that the same request gives them."""
+        made = original(response)
+        made.result["DhcpOptions"].add_tags(add_tag_specification(response._get_param("TagSpecifications", [])))
+        return made
 
 
 def _nat_gateways() -> None:

@@ -163,6 +163,16 @@ def _tagged(world: World, look: str, key: str, identity: str) -> list[Any]:
     return list({one[identity]: one for several in found for one in several}.values())
 
 
+def _own(world: World, look: str, key: str, identity: str) -> list[Any]:
+    """Every one with the tag: a creation whose answer was lost and that was sent again made two of one name."""
+    shared = f"kubernetes.io/cluster/{world.name}"
+    return [one for one in _tagged(world, look, key, identity) if tag_map(one.get("Tags")).get(shared) != "shared"]
+
+
+def _name(one: Any) -> str:
+    return tag_map(one.get("Tags")).get("Name", "")
+
+
 def _network(world: World) -> Iterator[Thing]:
     for kind, look, key, known, delete in _NETWORK:
         for one in _tagged(world, look, key, known):
@@ -173,12 +183,12 @@ def _network(world: World) -> Iterator[Thing]:
             end = _do(world, "ec2", delete, **{known: one[known]})
             end = _emptied(world, one) if kind == "security-group" else end
             yield Thing(kind, tag_map(one.get("Tags")).get("Name", ""), one[known], end)
-    for name, one in world.tagged("describe_route_tables", "RouteTables").items():
-        yield Thing("route-table", name, one["RouteTableId"], _unrouted(world, one))
-    for name, one in world.tagged("describe_internet_gateways", "InternetGateways").items():
-        yield Thing("internet-gateway", name, one["InternetGatewayId"], _detached(world, one))
-    for name, one in world.tagged("describe_vpcs", "Vpcs").items():
-        yield Thing("vpc", name, one["VpcId"], _do(world, "ec2", "delete_vpc", VpcId=one["VpcId"]))
+    for one in _own(world, "describe_route_tables", "RouteTables", "RouteTableId"):
+        yield Thing("route-table", _name(one), one["RouteTableId"], _unrouted(world, one))
+    for one in _own(world, "describe_internet_gateways", "InternetGateways", "InternetGatewayId"):
+        yield Thing("internet-gateway", _name(one), one["InternetGatewayId"], _detached(world, one))
+    for one in _own(world, "describe_vpcs", "Vpcs", "VpcId"):
+        yield Thing("vpc", _name(one), one["VpcId"], _do(world, "ec2", "delete_vpc", VpcId=one["VpcId"]))
 
 
 def _emptied(world: World, group: Any) -> Callable[[], None]:

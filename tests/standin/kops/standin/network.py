@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from standin.aws import tag_list
 from standin.say import flag
 from standin.world import Task, World
 
@@ -59,8 +58,8 @@ def _vpc(world: World) -> Iterator[Task]:
     def make_options() -> None:
         values = {"domain-name": domain, "domain-name-servers": "AmazonProvidedDNS"}
         asked = [{"Key": key, "Values": [value]} for key, value in values.items()]
-        made = _ec2(world, "create_dhcp_options", DhcpConfigurations=asked)["DhcpOptions"]["DhcpOptionsId"]
-        _ec2(world, "create_tags", Resources=[made], Tags=tag_list(world.tags(name)))
+        specs = world.tag_specs("dhcp-options", name)
+        _ec2(world, "create_dhcp_options", DhcpConfigurations=asked, TagSpecifications=specs)
 
     fields = [("DomainName", domain), ("DomainNameServers", "AmazonProvidedDNS"), shared, world.shown_tags(name)]
     yield Task("DHCPOptions", name, fields, lambda: {} if options() else None, make_options)
