@@ -59,7 +59,9 @@ def _vpc(world: World) -> Iterator[Task]:
         values = {"domain-name": domain, "domain-name-servers": "AmazonProvidedDNS"}
         asked = [{"Key": key, "Values": [value]} for key, value in values.items()]
         specs = world.tag_specs("dhcp-options", name)
-        _ec2(world, "create_dhcp_options", DhcpConfigurations=asked, TagSpecifications=specs)
+        made = _ec2(world, "create_dhcp_options", DhcpConfigurations=asked, TagSpecifications=specs)["DhcpOptions"]
+        if not made.get("Tags"):  # moto without the sandbox's extension
+            _ec2(world, "create_tags", Resources=[made["DhcpOptionsId"]], Tags=specs[0]["Tags"])
 
     fields = [("DomainName", domain), ("DomainNameServers", "AmazonProvidedDNS"), shared, world.shown_tags(name)]
     yield Task("DHCPOptions", name, fields, lambda: {} if options() else None, make_options)
