@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from boatyard.drivers.kops import changes, guard, render
 from boatyard.drivers.kops.groups import refuse_ahead
+from boatyard.drivers.kops.members import members_differ, refused
 from boatyard.drivers.kops.observe import cluster_differences, differing
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.rolling import Rolling
@@ -16,6 +17,8 @@ from boatyard.errors import Unsafe
 def configure(reach: Reach, agreed: Sequence[str]) -> None:
     """What `Observed.differs` told, and nothing that it did not tell."""
     record = registered(reach)
+    if other := members_differ(reach.cluster, record):
+        raise refused(reach.cluster, other)
     now = cluster_differences(reach, record, differing(reach.cluster, record))
     if strange := [line for line in now if line not in agreed]:
         raise Unsafe(f"cluster {reach.name}: nobody agreed to {'; '.join(strange)}.", hint="Plan again.")

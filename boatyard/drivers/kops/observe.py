@@ -4,14 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from boatyard.aws.errors import AwsBusy, AwsRefused
 from boatyard.drivers.kops import access, nodes, render
+from boatyard.drivers.kops.failures import Credentials, Denied, Throttled
 from boatyard.drivers.kops.fleet import ScalingGroup
+from boatyard.drivers.kops.members import members_differ
 from boatyard.drivers.kops.nodes import NODES, Json
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.spec import BASTIONS
 from boatyard.drivers.kops.store import Record
 from boatyard.drivers.kops.versioning import newer_kops
-from boatyard.errors import BoatyardError, Temporary
+from boatyard.errors import BoatyardError, DeadlineExceeded, MissingTool, Temporary
 from boatyard.kube.client import Client
 from boatyard.kube.health import served_version
 from boatyard.kube.inventory import observed_apps
@@ -20,6 +23,9 @@ from boatyard.spec.models import Cluster
 from boatyard.versions import Version
 
 _TIMEOUT = 5.0  # seconds for the API server's answer before the cluster counts as broken
+
+_NOT_SEEN = (AwsBusy, AwsRefused, DeadlineExceeded, Credentials, Denied, Throttled, MissingTool)
+"""What keeps us from looking, and says nothing of the cluster: no credentials, no permission, no answer in time."""
 
 _COMPARED = ("spec.minSize:", "spec.maxSize:", "spec.machineType:", "spec.nodeLabels.", "spec.taints:")
 """Differences of a pool that plans know by themselves; `spec.nodeLabels:` as a whole never differs."""
@@ -35,12 +41,14 @@ class Seen:
 
 
 def observe(reach: Reach) -> Observed:
-    """The cluster as it is. Never raises for one that is absent, asleep or broken."""
+    """The cluster as it is. Never raises for one that is absent, asleep, broken or out of sight."""
     try:
         with ThreadPoolExecutor(2) as threads:
             record_, fleet_ = threads.submit(reach.store.read), threads.submit(reach.fleet.read)
             record, fleet = record_.result(), fleet_.result()
-    except BoatyardError as error:
+    except _NOT_SEEN as error:
+        return Observed(phase=Phase.UNKNOWN, detail=str(error))
+    except BoatyardError as error:  # a record that is damaged
         return Observed(phase=Phase.BROKEN, detail=str(error))
     if record.cluster is None and not fleet:
         if record.deleting:
@@ -71,7 +79,10 @@ def unfinished(record: Record, fleet: Mapping[str, ScalingGroup]) -> Observed | 
 def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Observed:
     known = Observed(phase=Phase.BROKEN, version=record.version)
     try:
-        admin = access.admin(reach, record)
+        try:
+            admin = access.admin(reach, record)
+        except _NOT_SEEN as error:
+            return known.model_copy(update={"phase": Phase.UNKNOWN, "detail": str(error)})
         known = known.model_copy(update={"endpoint": admin.endpoint or None})
         with Client(admin.document, timeout=_TIMEOUT, retries=0) as client:
             seen = _ask(client)
@@ -130,7 +141,9 @@ def differing(cluster: Cluster, record: Record) -> render.Differences:
 
 
 def cluster_differences(reach: Reach, record: Record, told: render.Differences) -> tuple[str, ...]:
-    """Of everything but the pools."""
+    """Of everything but the pools. One line alone where other control-plane nodes are wanted: see `members`."""
+    if other := members_differ(reach.cluster, record):
+        return (other,)
     newer = newer_kops(reach, record)
     others = [name for name in told.groups if name not in record.pools]
     lines = [f"{name}: {line}" for name in others for line in told.groups[name]]

@@ -95,9 +95,10 @@ class Store:
             authority = threads.submit(self._tag, f"{below}pki/private/kubernetes-ca/keyset.yaml")
             deleting = threads.submit(self._tag, self._own("deleting"))
             version = threads.submit(self._text, f"{below}kops-version.txt")
+            cluster = config.result()  # first: an error that names the cluster's record tells more than the others'
             groups = [each for each in threads.map(self._document, keys.result()) if each is not None]
             return Record(
-                cluster=config.result(),
+                cluster=cluster,
                 groups={str(each["metadata"]["name"]): each for each in groups},
                 applied=bool(applied.result()),
                 authority=authority.result(),

@@ -1,0 +1,137 @@
+"""An account that cannot be looked at tells nothing of its cluster, neither absent nor broken; nothing is planned."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from botocore.awsrequest import AWSResponse
+
+from boatyard.clock import Deadline, ManualClock
+from boatyard.drivers.base import Env
+from boatyard.drivers.kops.driver import Driver
+from boatyard.drivers.kops.reach import Reach
+from boatyard.errors import MissingTool, Permanent
+from boatyard.plan.model import Observed, Phase
+from boatyard.spec.models import Cluster
+from tests.unit.drivers.kops.conftest import BUCKET, NAME, REGION
+
+Put = Callable[[str, str], None]
+Look = Callable[[], Observed]
+
+
+@pytest.fixture
+def spec() -> Cluster:
+    return Cluster.model_validate(
+        {
+            "name": NAME,
+            "provider": {"kind": "kops", "state_store": f"s3://{BUCKET}", "zones": [f"{REGION}a"], "dns": "none"},
+            "kubernetes": {"version": "1.35"},
+        }
+    )
+
+
+@pytest.fixture
+def reach(spec: Cluster, account: object, tmp_path: Path, yard_clock: ManualClock) -> Reach:
+    def tool(name: str) -> Path:
+        raise MissingTool(f"{name} is not installed.")
+
+    deadline = Deadline.after(2, "the look", yard_clock)
+    return Reach(spec, Env(tmp_path, yard_clock, deadline, tool))
+
+
+@pytest.fixture
+def look(reach: Reach) -> Look:
+    from boatyard.drivers.kops.observe import observe
+
+    return lambda: observe(reach)
+
+
+def refuses_to_plan(reach: Reach, seen: Observed) -> bool:
+    with pytest.raises(Permanent, match="could not be looked at"):
+        Driver(reach.cluster, reach.env).plan(seen, {})
+    return True
+
+
+class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, **_: Any) -> list[bytes]:
+        return [self.body]
+
+
+def answers(client: Any, status: int, code: str) -> None:
+    """AWS says this to whatever is asked."""
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>because</Message></Error></ErrorResponse>".encode()
+
+    def instead(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, status, {}, _Raw(body))
+
+    client.meta.events.register_first("before-send.*", instead)
+
+
+def test_neither_state_store_nor_machines_is_absent(look: Look) -> None:
+    assert look().phase is Phase.ABSENT
+
+
+def test_machines_without_a_state_store_are_what_is_left_of_a_cluster(
+    look: Look, scaling_group: Callable[..., None]
+) -> None:
+    scaling_group("web")
+    seen = look()
+    assert seen.phase is Phase.PARTIAL
+    assert "web" in seen.detail
+
+
+def test_no_credentials(reach: Reach, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    seen = look()
+    assert seen.phase is Phase.UNKNOWN
+    assert "aws configure" in seen.detail
+    assert refuses_to_plan(reach, seen)
+
+
+@pytest.mark.parametrize(
+    ("service", "status", "code", "says"),
+    [
+        ("s3", 403, "AccessDenied", f"reading s3://{BUCKET}/{NAME}/config"),  # somebody else's bucket, or forbidden
+        ("autoscaling", 403, "AccessDenied", "AccessDenied"),
+        ("autoscaling", 403, "ExpiredToken", "session is over"),
+        ("autoscaling", 400, "InvalidClientTokenId", "aws configure"),
+        ("autoscaling", 400, "Throttling", "autoscaling:DescribeAutoScalingGroups"),
+        ("autoscaling", 500, "InternalFailure", "InternalFailure"),
+    ],
+)
+def test_what_aws_refuses_or_never_answers(
+    reach: Reach, look: Look, put: Put, service: str, status: int, code: str, says: str
+) -> None:
+    answers(reach.account.client(service), status, code)
+    seen = look()
+    assert seen.phase is Phase.UNKNOWN
+    assert says in seen.detail
+    assert refuses_to_plan(reach, seen)
+
+
+def test_a_cluster_that_cannot_be_reached_for_want_of_kops_is_not_broken(
+    reach: Reach, look: Look, put: Put, documents: dict[str, dict[str, Any]], scaling_group: Callable[..., None]
+) -> None:
+    for key, each in documents.items():
+        put(f"{NAME}/{key}", yaml.safe_dump(each))
+    put(f"{NAME}/cluster-completed.spec", "made")
+    put(f"{NAME}/pki/private/kubernetes-ca/keyset.yaml", "keys")
+    scaling_group("control-plane-a")
+    seen = look()
+    assert (seen.phase, seen.version) == (Phase.UNKNOWN, "1.35.5")
+    assert "kops is not installed" in seen.detail
+    assert refuses_to_plan(reach, seen)
+
+
+def test_a_damaged_record_is_the_clusters_own_trouble(look: Look, put: Put) -> None:
+    put(f"{NAME}/config", "{")
+    seen = look()
+    assert seen.phase is Phase.BROKEN
+    assert f"s3://{BUCKET}/{NAME}/config is damaged" in seen.detail
