@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LEAST = timedelta(minutes=10)
 SLACK = 6
 """A step may take this many times its expected duration before it is called stuck."""
+REPLACED = timedelta(minutes=10)
+"""A machine may take this long to be ordered, to boot and to join, beside the drain of the one before it."""
 
 
 def time_limit(step: Step, cluster: Cluster) -> timedelta:
@@ -25,8 +27,16 @@ def time_limit(step: Step, cluster: Cluster) -> timedelta:
         case Verb.UPGRADE_POOL | Verb.SCALE_POOL | Verb.DELETE_POOL:
             drains = max(1, int(step.params.get("nodes", 1)))
             return LEAST + SLACK * step.expected + cluster.policy.upgrade.drain_timeout * drains
+        case Verb.CONFIGURE | Verb.ROTATE:  # each node may be replaced, one after another
+            each = cluster.policy.upgrade.drain_timeout + REPLACED
+            return LEAST + SLACK * step.expected + each * _most_nodes(cluster)
         case _:
             return max(LEAST, SLACK * step.expected)
+
+
+def _most_nodes(cluster: Cluster) -> int:
+    """As many as the cluster may have: an autoscaler may have started them all."""
+    return cluster.control_plane.count + sum(pool.upper for pool in cluster.pools)
 
 
 def carry_out(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
