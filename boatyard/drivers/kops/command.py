@@ -19,6 +19,7 @@ from boatyard.drivers.kops.parse import (
     Resource,
     Validation,
 )
+from boatyard.drivers.kops.progress import Progress
 from boatyard.errors import BoatyardError, Permanent
 from boatyard.run import Result, minimal_env, run
 
@@ -221,7 +222,7 @@ class Kops:
         return self.folder
 
     def _look(self, doing: str, *argv: str, limit: float = _LOOK, check: bool = True) -> Result:
-        result = self._run(doing, argv, limit, None)
+        result = self._run(doing, argv, limit, None, tasks=False)  # counted there, but nothing is done
         return self._checked(doing, result) if check else result
 
     def _change(
@@ -236,16 +237,8 @@ class Kops:
         result = self._run(doing, argv, limit, text)
         return self._checked(doing, result) if check else result
 
-    def _run(self, doing: str, argv: Sequence[str], limit: float, text: str | None) -> Result:
+    def _run(self, doing: str, argv: Sequence[str], limit: float, text: str | None, *, tasks: bool = True) -> Result:
         self.deadline.check(doing)
-        said: set[str] = set()
-
-        def hear(line: str) -> None:
-            short = failures.progress(line)
-            if short and short not in said:
-                said.add(short)
-                self._report(short)
-
         return run(
             [self.program, *argv],
             timeout=max(1.0, min(limit, self.deadline.left)),
@@ -254,7 +247,7 @@ class Kops:
             input=text,
             check=False,
             secrets=self._secrets(),
-            on_line=hear,
+            on_line=Progress(self._report, tasks=tasks).hear,
         )
 
     def _secrets(self) -> tuple[str, ...]:

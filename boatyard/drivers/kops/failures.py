@@ -231,8 +231,8 @@ def progress(line: str) -> str:
     """The short form of one line of output for people who wait; empty when it is of no use to them."""
     if found := re.search(r"Tasks: (\d+) done / (\d+) total", line):
         return f"kOps: {found[1]} of {found[2]} tasks done"
-    if found := re.match(r"(?P<what>[a-z-]+:\S+)\t(?P<state>ok|error deleting resources, will retry: .*)$", line):
-        return f"kOps: deleted {found['what']}" if found["state"] == "ok" else f"kOps: {tidy(line)}"
+    if re.match(r"[a-z-]+:\S+\terror deleting resources, will retry: ", line):
+        return f"kOps: {tidy(line)}"
     log = _LOG.match(line)
     if log is None or log["source"].split(":")[0] in _QUIET:
         return ""

@@ -124,6 +124,12 @@ def test_changes_are_fenced_and_told(scene: Scene) -> None:
     assert scene.argv[-1] == "--instance-group=a,b"
 
 
+def test_a_preview_tells_of_no_tasks_since_nothing_is_done(scene: Scene) -> None:
+    scene.answers("update-preview")
+    assert scene.kops().preview().create
+    assert [line for line in scene.lines if "tasks" in line] == []
+
+
 def test_edits_and_manifests(scene: Scene) -> None:
     scene.answers("scale-edit")
     kops = scene.kops()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from boatyard.drivers.kops import failures, parse
+from boatyard.drivers.kops.progress import Progress
 from boatyard.errors import BoatyardError, InvalidSpec, NotFound, Permanent, Temporary, Unsafe
 
 CASES = Path(__file__).parents[3] / "cases/kops/recorded"
@@ -50,7 +51,10 @@ def _value(argv: list[str], out: str) -> object:
 def _parsed(run: dict[str, Any]) -> dict[str, Any]:
     lines = [*run["stdout"].splitlines(), *run["stderr"].splitlines()]
     parsed: dict[str, Any] = {"argv": " ".join(run["argv"]), "exit_code": run["exit_code"]}
-    parsed["progress"] = [short for line in lines if (short := failures.progress(line))]
+    parsed["progress"] = list[str]()
+    progress = Progress(parsed["progress"].append)
+    for line in lines:
+        progress.hear(line)
     parsed["hints"] = list(failures.hints(run["stdout"], run["stderr"]))
     if run["exit_code"] not in (0, KILLED):
         error = failures.failure("trying it", run["stdout"], run["stderr"], run["exit_code"])
@@ -168,3 +172,15 @@ def test_a_failure_without_an_error_line() -> None:
 def test_hints() -> None:
     said = "A new kops version is available: 1.37.0\nUpgrading is recommended\n"
     assert failures.hints(said, "") == ("A newer kops is available: 1.37.0.",)
+
+
+def test_a_deletion_is_counted_and_what_holds_it_up_is_named() -> None:
+    heard: list[str] = []
+    progress = Progress(heard.append)
+    delete = RUNS["33-delete-yes"]
+    for line in delete["stdout"].splitlines():
+        progress.hear(line)
+    counted = [line for line in heard if "resources deleted" in line]
+    assert counted[:2] == ["kOps: 10 of 28 resources deleted", "kOps: 20 of 28 resources deleted"]
+    assert counted[-1] == "kOps: 27 of 28 resources deleted; waiting for dhcp-options:dopt-7a4945a45424fc9a5"
+    assert len(heard) <= 6, "28 resources, in many rounds"
