@@ -21,6 +21,7 @@ class Needs:
     """What a cluster needs of its account: plain data, made by the driver from the spec.
 
     cluster: its DNS name. state_store, discovery_store: names of buckets. vpc: an existing one, None to have one made.
+    network_cidr: the VPC's range; "" for whatever an existing one has.
     dns_zone: name or id of the hosted zone; None for the nearest one above the cluster's name.
     instances, spot: instance type → how many are still to be started, on demand and as spot.
     nat: private nodes, which need a NAT gateway in each zone. load_balancers: network load balancers still to be made.

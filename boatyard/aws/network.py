@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -22,16 +22,16 @@ LOAD_BALANCER_ADDRESSES = 8
 
 def examine(account: Account, needs: Needs) -> list[Check]:
     """Ranges of addresses first, then the existing VPC, or that other VPCs do not get in the way of a new one."""
-    checks = _ranges(needs)
     if needs.vpc is None:
-        return checks + _neighbours(account, needs)
+        return _ranges(needs) + _neighbours(account, needs)
     try:
         network = _read(account, needs.vpc)
     except AwsNotFound:
         problem = f"There is no VPC {needs.vpc} in {needs.region} of account {account.id}."
         fix = "Name one that exists (`aws ec2 describe-vpcs`), or leave `vpc` out to have one made."
-        return [*checks, missing(f"VPC {needs.vpc}", problem, fix)]
-    return checks + _vpc(network, needs) + _peers(network, needs) + _subnets(account, network, needs)
+        return [*(_ranges(needs) if needs.network_cidr else []), missing(f"VPC {needs.vpc}", problem, fix)]
+    needs = replace(needs, network_cidr=needs.network_cidr or network.vpc["CidrBlock"])
+    return _ranges(needs) + _vpc(network, needs) + _peers(network, needs) + _subnets(account, network, needs)
 
 
 def own_vpc(account: Account, cluster: str) -> str | None:

@@ -7,7 +7,7 @@ from boatyard.aws.checks import Check, Needs, Subnet
 from boatyard.drivers.base import Finding
 from boatyard.drivers.kops import render
 from boatyard.drivers.kops.reach import Reach
-from boatyard.drivers.kops.spec import VPC_RANGE
+from boatyard.drivers.kops.subnets import zones_of
 from boatyard.drivers.kops.versioning import full_version
 from boatyard.errors import BoatyardError, InvalidSpec
 from boatyard.spec.models import Network
@@ -17,7 +17,8 @@ _KOPS_PODS, _KOPS_SERVICES = "100.96.0.0/11", "100.64.0.0/13"
 
 def preflight(reach: Reach) -> list[Finding]:
     """Everything at once; [] when all is well."""
-    return [*_program(reach), *_account(reach)]
+    here = _running(reach)
+    return [*_program(reach), *([] if here else _names(reach)), *_account(reach, here)]
 
 
 def _program(reach: Reach) -> list[Finding]:
@@ -34,11 +35,27 @@ def _program(reach: Reach) -> list[Finding]:
     return []
 
 
-def _account(reach: Reach) -> list[Finding]:
+def _names(reach: Reach) -> list[Finding]:
+    """Before it is made, since names stay. The emulated account's own message is shaped like one of AWS', whose
+    documentation says nothing of it."""
+    api = render.manifests(reach.cluster, "1.0.0")[0]["spec"].get("api", {})
+    odd = [name for name in target_groups(reach) if "--" in name] if "loadBalancer" in api else []
+    problem = f"kOps would name target groups {' and '.join(odd)}: two hyphens side by side."
+    fix = "This was seen on the emulated account, and may be refused by AWS, too; a name of another length does it."
+    return [Finding("names of target groups", problem, fix, blocks=False)] if odd else []
+
+
+def target_groups(reach: Reach) -> list[str]:
+    """As kOps names those of the API's load balancer: prefix and cluster, cut at 25 letters, a hash: here `HASH`."""
+    prefixes = ["tcp", *(["kops-controller"] if reach.provider.dns == "none" else [])]
+    return [f"{f'{prefix}-{reach.name}'.replace('.', '-')[:25]}-HASH" for prefix in prefixes]
+
+
+def _account(reach: Reach, here: Mapping[str, int]) -> list[Finding]:
     from boatyard.aws.prerequisites import examine
 
     try:
-        checks = examine(reach.account, needs(reach))
+        checks = examine(reach.account, needs(reach, here))
     except BoatyardError as error:
         return [Finding("AWS", error.message, error.hint or "try again")]
     return [_finding(reach, check) for check in checks if check.problem]
@@ -59,10 +76,9 @@ def _fenced(reach: Reach, repair: Callable[[], None] | None) -> Callable[[], Non
     return mend
 
 
-def needs(reach: Reach) -> Needs:
-    """What the spec needs of the account and does not have yet."""
+def needs(reach: Reach, here: Mapping[str, int]) -> Needs:
+    """What the spec needs of the account and does not have yet. `here`: instance type → how many it has."""
     cluster, provider = reach.cluster, reach.provider
-    here = _running(reach)
     control = {cluster.control_plane.size or render.DEFAULT_SIZE: cluster.control_plane.count}
     instances, spot = Counter(control), Counter[str]()
     for pool in cluster.pools:
@@ -78,9 +94,9 @@ def needs(reach: Reach) -> Needs:
         cluster=cluster.name,
         state_store=bucket,
         region=provider.region,
-        zones=tuple(provider.zones),
+        zones=tuple(zones_of(provider)),
         vpc=provider.vpc,
-        network_cidr=provider.network_range or VPC_RANGE,
+        network_cidr=provider.network_range or "",
         subnets=tuple(Subnet(each.id, each.zone, each.type) for each in provider.subnets),
         dns=provider.dns,
         dns_zone=provider.dns_zone,
