@@ -9,7 +9,7 @@ from boatyard.drivers.kops import render
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.subnets import zones_of
 from boatyard.drivers.kops.versioning import full_version
-from boatyard.errors import BoatyardError, InvalidSpec
+from boatyard.errors import BoatyardError, InvalidSpec, Temporary
 from boatyard.spec.models import Network
 
 _KOPS_PODS, _KOPS_SERVICES = "100.96.0.0/11", "100.64.0.0/13"
@@ -56,6 +56,8 @@ def _account(reach: Reach, here: Mapping[str, int]) -> list[Finding]:
 
     try:
         checks = examine(reach.account, needs(reach, here))
+    except Temporary:
+        raise  # a throttle is no finding: who asks, asks again
     except BoatyardError as error:
         return [Finding("AWS", error.message, error.hint or "try again")]
     return [_finding(reach, check) for check in checks if check.problem]

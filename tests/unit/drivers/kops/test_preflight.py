@@ -9,7 +9,7 @@ from boatyard.clock import Deadline, ManualClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops.preflight import needs, preflight, target_groups
 from boatyard.drivers.kops.reach import Reach
-from boatyard.errors import MissingTool
+from boatyard.errors import MissingTool, Temporary
 from boatyard.spec.models import Cluster
 
 
@@ -79,3 +79,12 @@ def test_nothing_is_said_of_names_that_are_given_already(reach_of: Any, sound: N
     scaling_group("web")
     found = preflight(reach_of("k8s.example.com", dns="none"))
     assert [each for each in found if each.subject == "names of target groups"] == []
+
+
+def test_an_account_that_does_not_answer_now_is_no_finding(reach_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(account: object, needs: object) -> list[object]:
+        raise Temporary("AWS answered Throttling while listing quotas.")
+
+    monkeypatch.setattr("boatyard.aws.prerequisites.examine", busy)
+    with pytest.raises(Temporary, match="Throttling"):
+        preflight(reach_of())
