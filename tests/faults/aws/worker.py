@@ -33,9 +33,12 @@ SERVICES = ("ec2", "autoscaling", "s3", "iam", "sts", "elbv2", "elb", "route53",
 
 
 def repair(driver: Driver) -> None:
+    """As its flow: mends what can be mended, and refuses to go on over what blocks."""
     for finding in driver.preflight():
         if finding.repair is not None:
             finding.repair()
+        elif finding.blocks:
+            raise BoatyardError(finding.problem)
 
 
 def create(driver: Driver) -> None:
