@@ -43,7 +43,7 @@ test: tools browser ## every test; those in a browser last, with the machine to 
 test-browser: tools browser ## only a person's way through the UI, in Chromium
 	@$(BIN)/python -m pytest -v -m browser tests/browser
 unit: $(STAMP) ## the tests that need no built tools
-	@$(BIN)/python -m pytest -m 'not twin and not server and not browser and not postgres' $(PYTEST_ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -m 'not twin and not server and not browser and not postgres and not account' $(PYTEST_ARGS) $(TESTS)
 browser: ## Debian's Chromium for the browser tests, where it can be installed
 	@.ci/chromium
 

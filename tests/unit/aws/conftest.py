@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 from moto.core.responses import EmptyResult
 from moto.iam.responses import IamResponse
 
 from boatyard.aws.account import Account
 from boatyard.clock import Deadline, ManualClock
+from tests.unit.aws.serial import emulated
 
 REGION = "eu-central-1"
 
@@ -35,7 +35,7 @@ def clock() -> ManualClock:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything AWS is moto's until the test ends. What its IAM lacks is answered by `broken.simulator`."""
     monkeypatch.setattr(IamResponse, "simulate_principal_policy", lambda self: EmptyResult(), raising=False)
-    with mock_aws():
+    with emulated():
         yield
 
 

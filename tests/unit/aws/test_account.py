@@ -12,6 +12,8 @@ from boatyard.aws.errors import NoCredentials, told
 from boatyard.clock import ManualClock
 from boatyard.errors import DeadlineExceeded
 
+pytestmark = pytest.mark.account
+
 THROTTLE = b"<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
 
 

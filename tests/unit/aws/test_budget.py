@@ -12,6 +12,8 @@ from boatyard.aws.budget import GLOBAL, MODEST, Bucket, Rate, rate_of
 from boatyard.clock import Deadline, ManualClock
 from boatyard.errors import DeadlineExceeded
 
+pytestmark = pytest.mark.account
+
 PER_PROCESS = 25
 
 

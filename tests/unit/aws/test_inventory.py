@@ -12,6 +12,8 @@ from boatyard.aws.inventory import Found, account_resources, cluster_resources, 
 from boatyard.aws.orphans import clusters_in
 from tests.unit.aws.planted import Planted, pairs, record, tags, warm
 
+pytestmark = pytest.mark.account
+
 REGION = "eu-central-1"
 NAME = "k8s.example.com"
 NEIGHBOURS = ("prod.k8s.example.com", "my-k8s.example.com", "k8s.example.com.au")

@@ -11,6 +11,8 @@ from boatyard.aws.prerequisites import examine
 from boatyard.errors import Temporary
 from tests.unit.aws.broken import Case, Maker, World, cases
 
+pytestmark = pytest.mark.account
+
 CASES = cases()
 
 

@@ -4,9 +4,11 @@ import json
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from tests.unit.aws.planted import Planted, warm
+from tests.unit.aws.serial import emulated
+
+pytestmark = pytest.mark.account
 
 REGION = "eu-central-1"
 LOST = "lost.example.com"
@@ -31,7 +33,7 @@ def _credentials(monkeypatch, tmp_path):
 
 @pytest.fixture
 def aws():
-    with mock_aws():
+    with emulated():
         warm(REGION)
         yield
 

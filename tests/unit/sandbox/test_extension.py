@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 from boatyard.sandbox.aws import Sandbox
 from tests.unit.sandbox.conftest import Network, clients, template_data, user_data
 
+pytestmark = pytest.mark.account
+
 
 @pytest.fixture
 def ec2(account: Sandbox) -> Any:

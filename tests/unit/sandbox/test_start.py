@@ -16,6 +16,8 @@ from boatyard.errors import Held, MissingTool, Permanent
 from boatyard.sandbox.aws import Sandbox, sandbox
 from boatyard.tools import Toolbox
 
+pytestmark = pytest.mark.account
+
 Command = Any
 
 

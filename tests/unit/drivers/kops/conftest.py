@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from boatyard.aws.account import Account
 from boatyard.clock import Deadline, ManualClock
+from tests.unit.aws.serial import emulated
 
 NAME = "k8s.example.com"
 REGION = "us-east-1"
@@ -46,7 +46,7 @@ def account(yard_clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with mock_aws():
+    with emulated():
         yield Account(REGION, home=tmp_path, deadline=Deadline.after(600, "test", yard_clock))
 
 

@@ -8,6 +8,8 @@ from boatyard.aws.account import Account
 from boatyard.drivers.kops.fleet import DETACHED_TAG, Fleet, ScalingGroup
 from tests.unit.drivers.kops.conftest import NAME, Fence
 
+pytestmark = pytest.mark.account
+
 
 @pytest.fixture
 def fleet(account: Account, fence: Fence) -> Fleet:

@@ -20,6 +20,8 @@ from boatyard.run import Result, run
 from boatyard.sandbox.aws import seed
 from tests.standin.kops.install import install
 
+pytestmark = pytest.mark.account
+
 CASES = Path(__file__).parents[3] / "cases/kops"
 RUNS: list[dict[str, Any]] = json.loads((CASES / "recorded/runs.json").read_text())["runs"]
 BUCKET, NAME = "kops-state", "k8s.example.com"
