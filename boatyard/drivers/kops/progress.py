@@ -7,6 +7,7 @@ from boatyard.drivers.kops import failures
 
 _EACH = 10  # resources between two lines about a deletion
 _DELETED = re.compile(r"(?P<what>[a-z-]+:\S+)\tok$")
+_ROW = re.compile(r"[a-z-]+\s+\S")  # of the table; what follows it has a colon after the kind
 _TITLES = re.compile(r"TYPE\s+NAME\s+ID\s*$")
 _TASKS = re.compile(r"Tasks: \d+ done / \d+ total")
 
@@ -31,9 +32,7 @@ class Progress:
         """Count what is listed and what goes; once a round, name the first of what is left."""
         if _TITLES.match(line):
             self._listing = True
-        elif self._listing and not line.strip():
-            self._listing = False
-        elif self._listing and line[:1].islower():  # a line of its log may come in between
+        elif self._listing and _ROW.match(line):
             self._total += 1
         elif found := _DELETED.match(line):
             self._deleted.add(found["what"])

@@ -130,6 +130,12 @@ def test_a_preview_tells_of_no_tasks_since_nothing_is_done(scene: Scene) -> None
     assert [line for line in scene.lines if "tasks" in line] == []
 
 
+def test_a_deletion_is_counted_as_it_goes(scene: Scene) -> None:
+    scene.answers("delete-again")
+    scene.kops().delete()
+    assert scene.lines[-1] == "kOps: 1 of 1 resources deleted"
+
+
 def test_edits_and_manifests(scene: Scene) -> None:
     scene.answers("scale-edit")
     kops = scene.kops()
