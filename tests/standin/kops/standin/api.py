@@ -1,4 +1,7 @@
-"""The way to the API server: network load balancer, target groups, listeners (recorded); DNS (documentation)."""
+"""The way to the API server: network load balancer, target groups, listeners (recorded); DNS (documentation).
+
+Bastions have a load balancer of their own, made alike (documentation and source).
+"""
 
 import json
 from collections.abc import Iterator
@@ -20,6 +23,11 @@ def ports(world: World) -> dict[int, tuple[str, str]]:
     return found
 
 
+def bastion_targets(world: World) -> str:
+    """Name of the bastions' target group."""
+    return world.balancer_name("bastion")
+
+
 def tasks(world: World) -> Iterator[Task]:
     if world.balanced:
         for port, (name, _) in ports(world).items():
@@ -27,6 +35,10 @@ def tasks(world: World) -> Iterator[Task]:
         yield _balancer(world)
         for port, (name, _) in ports(world).items():
             yield _listener(world, port, name)
+    if world.bastions():
+        yield _target_group(world, bastion_targets(world), 22)
+        yield _balancer(world, "bastion")
+        yield _listener(world, 22, bastion_targets(world), "bastion")
     if world.dns != "none":
         yield from _dns(world)
 
@@ -59,31 +71,32 @@ def _target_group(world: World, name: str, port: int) -> Task:
     return Task("TargetGroup", name, fields, lambda: {} if name in world.target_groups() else None, make)
 
 
-def balancer_subnets(world: World) -> list[dict[str, Any]]:
-    internal = world.spec["api"]["loadBalancer"].get("type") == "Internal"
+def balancer_subnets(world: World, internal: bool) -> list[dict[str, Any]]:
     if internal:
         return world.subnets("Private") or world.subnets("Public")
     return world.subnets("Utility") or world.subnets("Public")
 
 
-def _balancer(world: World) -> Task:
-    name, short = f"api.{world.name}", world.balancer_name()
-    scheme = "internal" if world.spec["api"]["loadBalancer"].get("type") == "Internal" else "internet-facing"
-    subnets = balancer_subnets(world)
+def _balancer(world: World, what: str = "api") -> Task:
+    name, short, group = f"{what}.{world.name}", world.balancer_name(what), f"{what}-elb.{world.name}"
+    internal = what == "api" and world.spec["api"]["loadBalancer"].get("type") == "Internal"
+    scheme = "internal" if internal else "internet-facing"
+    subnets = balancer_subnets(world, internal)
+    known = [service for _, service in ports(world).values()] if what == "api" else []
 
     def make() -> None:
         chosen = [world.subnet_id(subnet["name"]) for subnet in subnets]
-        groups = [world.security_group(f"api-elb.{world.name}")["GroupId"]]
+        groups = [world.security_group(group)["GroupId"]]
         asked = {"Name": short, "Subnets": chosen, "SecurityGroups": groups, "Scheme": scheme, "Type": "network"}
         _call(world, "create_load_balancer", **asked, IpAddressType="ipv4", Tags=tag_list(world.tags(name)))
 
     fields = [("LoadBalancerBaseName", short), ("CLBName", name)]
     fields.append(("SubnetMappings", json.dumps([_mapping(world, one) for one in subnets], separators=(",", ":"))))
-    fields += [("SecurityGroups", f"[name:api-elb.{world.name}]"), ("Scheme", scheme)]
+    fields += [("SecurityGroups", f"[name:{group}]"), ("Scheme", scheme)]
     fields += [("CrossZoneLoadBalancing", "true"), ("IpAddressType", "ipv4"), world.shown_tags(name)]
     fields += [("Type", "network"), ("VPC", f"name:{world.name}")]
     fields.append(("AccessLog", '{"Enabled":false,"S3BucketName":null,"S3BucketPrefix":null}'))
-    fields.append(("WellKnownServices", "[" + ", ".join(what for _, what in ports(world).values()) + "]"))
+    fields.append(("WellKnownServices", f"[{', '.join(known)}]"))
     return Task("NetworkLoadBalancer", name, fields, lambda: {} if short in world.balancers() else None, make)
 
 
@@ -91,20 +104,21 @@ def _mapping(world: World, subnet: dict[str, Any]) -> dict[str, Any]:
     return {"Subnet": {"Name": f"{subnet['name']}.{world.name}"}, "PrivateIPv4Address": None, "AllocationID": None}
 
 
-def _listener(world: World, port: int, target: str) -> Task:
-    name, owner = f"api.{world.name}-{port}", f"api.{world.name}"
+def _listener(world: World, port: int, target: str, what: str = "api") -> Task:
+    name, owner = f"{what}.{world.name}-{port}", f"{what}.{world.name}"
+    short = world.balancer_name(what)
 
     def find() -> Any:
-        if (balancer := world.balancers().get(world.balancer_name())) is None:
+        if (balancer := world.balancers().get(short)) is None:
             return None
         known = {"LoadBalancerArn": balancer["LoadBalancerArn"]}
         there = world.aws.look(
-            "listeners", lambda: world.aws.pages("elbv2", "describe_listeners", "Listeners", **known)
+            f"listeners {short}", lambda: world.aws.pages("elbv2", "describe_listeners", "Listeners", **known)
         )
         return {} if any(one["Port"] == port for one in there) else None
 
     def make() -> None:
-        arn = world.balancers()[world.balancer_name()]["LoadBalancerArn"]
+        arn = world.balancers()[short]["LoadBalancerArn"]
         action = {"Type": "forward", "TargetGroupArn": world.target_groups()[target]["TargetGroupArn"]}
         _call(world, "create_listener", LoadBalancerArn=arn, Protocol="TCP", Port=port, DefaultActions=[action])
 
@@ -126,14 +140,13 @@ def zone_id(world: World) -> str:
     return str(chosen[0]["Id"])
 
 
-def records(world: World) -> dict[str, bool]:
-    """Name → is it an alias of the load balancer?"""
+def records(world: World) -> dict[str, str]:
+    """Name → the load balancer that it is an alias of, "" for none."""
     public = world.spec.get("masterPublicName") or f"api.{world.name}"
-    return {
-        public: world.balanced,
-        f"api.internal.{world.name}": False,
-        f"kops-controller.internal.{world.name}": False,
-    }
+    found = {public: world.balancer_name() if world.balanced else ""}
+    found |= {f"api.internal.{world.name}": "", f"kops-controller.internal.{world.name}": ""}
+    bastion = world.spec.get("topology", {}).get("bastion", {}).get("bastionPublicName")
+    return found | ({bastion: world.balancer_name("bastion")} if bastion and world.bastions() else {})
 
 
 def _dns(world: World) -> Iterator[Task]:
@@ -144,7 +157,7 @@ def _dns(world: World) -> Iterator[Task]:
         yield _record(world, name, alias)
 
 
-def _record(world: World, name: str, alias: bool) -> Task:
+def _record(world: World, name: str, alias: str) -> Task:
     def find() -> Any:
         zone = zone_id(world)
         kept = world.aws.look(
@@ -156,7 +169,7 @@ def _record(world: World, name: str, alias: bool) -> Task:
     def make() -> None:
         record: dict[str, Any] = {"Name": name, "Type": "A"}
         if alias:
-            found = world.balancers()[world.balancer_name()]
+            found = world.balancers()[alias]
             target = {"DNSName": found["DNSName"], "EvaluateTargetHealth": False}
             record["AliasTarget"] = target | {"HostedZoneId": found["CanonicalHostedZoneId"]}
         else:
@@ -165,4 +178,4 @@ def _record(world: World, name: str, alias: bool) -> Task:
         world.aws.call("route53", "change_resource_record_sets", HostedZoneId=zone_id(world), ChangeBatch=batch)
 
     fields = [("ResourceName", name), ("Zone", f"name:{world.spec.get('dnsZone', world.name)}")]
-    return Task("DNSName", name, [*fields, ("ResourceType", "A"), ("Alias", flag(alias))], find, make)
+    return Task("DNSName", name, [*fields, ("ResourceType", "A"), ("Alias", flag(bool(alias)))], find, make)

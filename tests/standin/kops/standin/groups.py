@@ -240,6 +240,7 @@ def _scaling_group(world: World, group: Document) -> Task:
     wanted = {"MaxSize": str(spec["maxSize"]), "MinSize": str(spec["minSize"])}
     behind = role(group) == "ControlPlane" and world.balanced
     targets = sorted(target for target, _ in api.ports(world).values()) if behind else []
+    targets += [api.bastion_targets(world)] if role(group) == "Bastion" else []
     policy = spec.get("mixedInstancesPolicy")
     if policy:
         wanted["MixedInstanceOverrides"] = f"[{', '.join(policy.get('instances', ()))}]"

@@ -6,7 +6,7 @@ from typing import Any
 
 from standin.aws import AwsFail, tag_list
 from standin.say import Field
-from standin.world import Task, World, role
+from standin.world import Task, World
 
 _MASTER_PORTS = (22, 443, 2380, 2381, 3988, 4001, 4002, 4789, 179, 8443)
 
@@ -15,18 +15,14 @@ def tasks(world: World) -> Iterator[Task]:
     groups = {"masters": _ports(*_MASTER_PORTS) + ", port=3:4, port=-1", "nodes": _ports(22)}
     if world.balanced:
         groups["api-elb"] = _ports(443)
-    if bastion(world):
-        groups["bastion"] = _ports(22)
+    if world.bastions():
+        groups |= {"bastion": _ports(22), "bastion-elb": _ports(22)}
     for short, ports in groups.items():
         yield _group(world, short, ports)
     for name, fields in rules(world):
         yield _rule(world, name, fields)
-    for short in ["masters", "nodes", *(["bastions"] if bastion(world) else [])]:
+    for short in ["masters", "nodes", *(["bastions"] if world.bastions() else [])]:
         yield from _identity(world, short)
-
-
-def bastion(world: World) -> bool:
-    return any(role(group) == "Bastion" for group in world.groups)
 
 
 def _ports(*ports: int) -> str:
@@ -35,7 +31,7 @@ def _ports(*ports: int) -> str:
 
 def _group(world: World, short: str, ports: str) -> Task:
     name = f"{short}.{world.name}"
-    text = "Security group for api ELB" if short == "api-elb" else f"Security group for {short}"
+    text = f"Security group for {short.removesuffix('-elb')} ELB" if "-elb" in short else f"Security group for {short}"
 
     def make() -> None:
         specs = world.tag_specs("security-group", name)
@@ -52,11 +48,12 @@ def rules(world: World) -> Iterator[tuple[str, list[Field]]]:
     name = world.name
     masters, nodes, elb = f"masters.{name}", f"nodes.{name}", f"api-elb.{name}"
     for cidr in world.spec.get("sshAccess", ()):
-        for target in [f"bastion.{name}"] if bastion(world) else [masters, nodes]:
+        for target in [f"bastion-elb.{name}"] if world.bastions() else [masters, nodes]:
             yield _open(world, cidr, target, 22)
     for cidr in world.spec.get("kubernetesApiAccess", ()):
         yield _open(world, cidr, elb if world.balanced else masters, 443)
-    every = [masters, nodes, *([elb] if world.balanced else []), *([f"bastion.{name}"] if bastion(world) else [])]
+    every = [masters, nodes, *([elb] if world.balanced else [])]
+    every += [f"bastion.{name}", f"bastion-elb.{name}"] if world.bastions() else []
     for group in every:
         for key, cidr in (("CIDR", "0.0.0.0/0"), ("IPv6CIDR", "::/0")):
             title = f"from-{group}-egress-all-0to0-{cidr}"
@@ -66,7 +63,8 @@ def rules(world: World) -> Iterator[tuple[str, list[Field]]]:
     for low, high in ((1, 2379), (2382, 4000), (4003, 65535)):
         yield _between(world, nodes, masters, "tcp", low, high)
     yield _between(world, nodes, masters, "udp", 1, 65535)
-    if bastion(world):
+    if world.bastions():
+        yield _between(world, f"bastion-elb.{name}", f"bastion.{name}", "tcp", 22, 22)
         for target in (masters, nodes):
             yield _between(world, f"bastion.{name}", target, "tcp", 22, 22)
     if world.balanced:

@@ -77,6 +77,9 @@ class World:
     def masters(self) -> list[Document]:
         return [one for one in self.groups if role(one) == "ControlPlane"]
 
+    def bastions(self) -> list[Document]:
+        return [one for one in self.groups if role(one) == "Bastion"]
+
     def group_named(self, name: str) -> Document | None:
         return next((one for one in self.groups if one["metadata"]["name"] == name), None)
 

@@ -1,0 +1,239 @@
+"""A production cluster's whole life on the emulated account, with a stand-in for kOps: three zones, private nodes,
+bastion, spot, a public hosted zone, roles for service accounts. In the end the account is what it was before.
+
+One cluster for all of it, in the order of its life.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import boto3
+import pytest
+
+from boatyard.aws.inventory import cluster_resources
+from boatyard.clock import Deadline, SystemClock
+from boatyard.drivers.base import Env
+from boatyard.drivers.execute import carry_out
+from boatyard.drivers.kops.driver import Driver
+from boatyard.drivers.kops.reach import Reach
+from boatyard.errors import Unsafe
+from boatyard.plan.model import Phase, Plan, Verb
+from boatyard.sandbox.aws import Sandbox
+from boatyard.settings import Settings
+from boatyard.spec.models import Cluster
+from boatyard.tools.toolbox import Toolbox
+from tests.conformance.worlds import aws
+from tests.faults.aws import raw
+
+pytestmark = pytest.mark.twin
+
+NAME = "shop.prod.example.com"
+ZONE = "prod.example.com"
+STORE, DISCOVERY = "s3://prod-kops-state", "s3://prod-kops-discovery"
+ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
+RECORDS = {f"{host}.{NAME}." for host in ("api", "api.internal", "kops-controller.internal", "bastion")}
+CLOCK = SystemClock()
+
+
+@dataclass
+class Place:
+    """The account, what was in it before, and the driver's reports."""
+
+    home: Path
+    told: dict[str, str]
+    zone: str
+    before: Mapping[str, str]
+    said: list[str] = field(default_factory=list)
+
+    def spec(self, minor: str = "1.35", web: int = 2, count: int = 3) -> Cluster:
+        return Cluster.model_validate(
+            {
+                "name": NAME,
+                "owner": "team-shop@example.com",
+                "provider": {
+                    "kind": "kops",
+                    "state_store": STORE,
+                    "zones": ZONES,
+                    "dns_zone": ZONE,
+                    "topology": "private",
+                    "bastion": {},
+                    "irsa": DISCOVERY,
+                    "api_access": ["192.0.2.0/24"],
+                    "pools": {"batch": {"instances": ["c5.large"], "on_demand": 1}},
+                    **self.told,
+                },
+                "kubernetes": {"version": minor},
+                "control_plane": {"size": "m5.large", "count": count},
+                "pools": [
+                    {"name": "web", "size": "m5.large", "min": web, "max": 4},
+                    {"name": "batch", "size": "m5.large", "min": 2, "max": 3, "spot": True},
+                ],
+            }
+        )
+
+    def env(self) -> Env:
+        deadline = Deadline.after(600, "the test", CLOCK)
+        return Env(self.home, CLOCK, deadline, Toolbox(Settings.load().cache).path, report=self.said.append)
+
+    def driver(self, spec: Cluster | None = None) -> Driver:
+        return Driver(spec or self.spec(), self.env())
+
+    def reach(self) -> Reach:
+        return Reach(self.spec(), self.env())
+
+    def plan(self, spec: Cluster) -> Plan:
+        driver = self.driver(spec)
+        return driver.plan(driver.observe(), {})
+
+    def apply(self, spec: Cluster) -> list[tuple[Verb, str]]:
+        """What was done, by the plan alone."""
+        plan = self.plan(spec)
+        for step in plan.steps:
+            carry_out(step, self.driver(spec), spec, self.env())
+        return [(step.verb, step.target) for step in plan.steps]
+
+    def records(self) -> set[str]:
+        """Names in the hosted zone but for its own."""
+        found = boto3.client("route53").list_resource_record_sets(HostedZoneId=self.zone)["ResourceRecordSets"]
+        return {each["Name"] for each in found if each["Type"] not in ("NS", "SOA")}
+
+    def instances(self) -> list[dict[str, Any]]:
+        running = {"Name": "instance-state-name", "Values": ["running"]}
+        ours = {"Name": "tag:KubernetesCluster", "Values": [NAME]}
+        found = boto3.client("ec2").describe_instances(Filters=[running, ours])
+        return [each for reservation in found["Reservations"] for each in reservation["Instances"]]
+
+    def groups(self) -> Counter[str]:
+        """Instance group → machines."""
+        return Counter({name: len(group.machines) for name, group in self.reach().fleet.read().items()})
+
+
+def everything() -> dict[str, str]:
+    """All that the account holds, whoever's it is."""
+    named = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")}
+    here = SimpleNamespace(environment=named, endpoint=os.environ["AWS_ENDPOINT_URL"])
+    providers = boto3.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    classic = boto3.client("elb").describe_load_balancers()["LoadBalancerDescriptions"]
+    found = raw.everything(cast(Sandbox, here))
+    return found | {each["Arn"]: "oidc-provider" for each in providers} | {each["DNSName"]: "elb" for each in classic}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with aws(tmp_path_factory.mktemp("world")) as told:
+        made = boto3.client("route53").create_hosted_zone(Name=ZONE, CallerReference="production")["HostedZone"]
+        yield Place(tmp_path_factory.mktemp("home"), dict(told), made["Id"], everything())
+
+
+def test_both_buckets_are_made_and_what_the_world_does_not_see_stops_nothing(place: Place) -> None:
+    findings = {each.subject: each for each in place.driver().preflight()}
+    buckets = {f"state store {STORE}", f"discovery store {DISCOVERY}"}
+    assert findings.keys() - buckets == {f"delegation of {ZONE}"}, "no name server asks an emulated account"
+    assert not findings[f"delegation of {ZONE}"].blocks
+    for subject in buckets:
+        repair = findings[subject].repair
+        assert repair is not None
+        repair()
+    assert [each.subject for each in place.driver().preflight()] == [f"delegation of {ZONE}"]
+
+
+def test_it_is_made_by_its_plan_and_then_there_is_nothing_to_do(place: Place) -> None:
+    steps = [(Verb.CREATE, NAME), (Verb.CREATE_POOL, "web"), (Verb.CREATE_POOL, "batch")]
+    assert place.apply(place.spec()) == steps
+    assert place.plan(place.spec()).steps == ()
+    assert place.groups() == {f"control-plane-{zone}": 1 for zone in ZONES} | {"web": 2, "batch": 2, "bastions": 1}
+
+
+def test_it_is_sound(place: Place) -> None:
+    assert place.reach().kops.validate(place.told["api_server"]).valid
+
+
+def test_nodes_are_private_and_go_out_by_a_gateway_in_each_zone(place: Place) -> None:
+    assert [each["InstanceId"] for each in place.instances() if each.get("PublicIpAddress")] == []
+    ec2 = boto3.client("ec2")
+    assert len({each["SubnetId"] for each in ec2.describe_nat_gateways()["NatGateways"]}) == 3
+    balancers = boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert {each["LoadBalancerName"].split("-")[0] for each in balancers} == {"api", "bastion"}
+    control = [each for each in place.instances() if "k8s.io/role/control-plane" in _tags(each)]
+    assert sorted(each["Placement"]["AvailabilityZone"] for each in control) == ZONES
+
+
+def test_the_first_of_a_spot_pool_is_on_demand_where_it_was_asked_for(place: Place) -> None:
+    batch = [each for each in place.instances() if _tags(each)["kops.k8s.io/instancegroup"] == "batch"]
+    assert Counter(each.get("InstanceLifecycle", "on demand") for each in batch) == {"on demand": 1, "spot": 1}
+
+
+def test_names_and_the_issuer_are_where_the_world_can_read_them(place: Place) -> None:
+    assert place.records() == RECORDS
+    s3, bucket = boto3.client("s3"), DISCOVERY.removeprefix("s3://")
+    document = json.load(s3.get_object(Bucket=bucket, Key=f"{NAME}/.well-known/openid-configuration")["Body"])
+    (provider,) = boto3.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert provider["Arn"].endswith(document["issuer"].removeprefix("https://"))
+    assert json.load(s3.get_object(Bucket=bucket, Key=f"{NAME}/openid/v1/jwks")["Body"])["keys"]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_other_control_plane_nodes_are_refused_before_anything_is_done(place: Place, count: int) -> None:
+    before, snapshots = place.reach().store.read(), place.reach().store.ours()
+    wanted = place.spec(count=count)
+    with pytest.raises(Unsafe, match=rf"control_plane\.count: 3, {count} is wanted"):
+        place.plan(wanted)
+    with pytest.raises(Unsafe, match=r"control_plane\.count"):
+        place.driver(wanted).configure(())
+    assert place.reach().store.read() == before
+    assert place.reach().store.ours() == snapshots
+    assert place.groups()["control-plane-us-east-1a"] == 1
+
+
+def test_it_goes_one_minor_up(place: Place) -> None:
+    wanted = place.spec("1.36")
+    steps = [(Verb.UPGRADE_CONTROL_PLANE, NAME), (Verb.UPGRADE_POOL, "web"), (Verb.UPGRADE_POOL, "batch")]
+    assert place.apply(wanted) == steps
+    seen = place.driver(wanted).observe()
+    assert seen.version is not None
+    kubelets = {version for pool in seen.pools.values() for version in pool.versions.values()}
+    assert {seen.version, *kubelets} == {seen.version}
+    assert seen.version.startswith("1.36.")
+    assert place.plan(wanted).steps == ()
+
+
+def test_it_grows(place: Place) -> None:
+    wanted = place.spec("1.36", web=3)
+    assert place.apply(wanted) == [(Verb.SCALE_POOL, "web")]
+    assert place.plan(wanted).steps == ()
+    assert place.groups()["web"] == 3
+
+
+def test_it_sleeps_and_wakes_as_it_was(place: Place) -> None:
+    awake, wanted = place.groups(), place.spec("1.36", web=3)
+    place.driver(wanted).hibernate()
+    assert place.driver(wanted).observe().phase is Phase.HIBERNATED
+    assert place.instances() == []
+    place.driver(wanted).wake()
+    assert place.groups() == awake
+    assert place.plan(wanted).steps == ()
+
+
+def test_nothing_is_left_of_it(place: Place) -> None:
+    place.said.clear()
+    place.driver().delete()
+    assert place.driver().observe().phase is Phase.ABSENT
+    assert place.driver().residue() == []
+    where = {"state_store": STORE, "dns_zone": ZONE, "discovery_store": DISCOVERY}
+    assert cluster_resources(place.reach().account, NAME, **where) == []
+    assert place.records() == set()
+    left = {each: what for each, what in everything().items() if each not in place.before}
+    assert left == {store: f"bucket {store.removeprefix('s3://')}" for store in (STORE, DISCOVERY)}
+    assert place.before.items() <= everything().items(), "nothing of anybody else's is gone"
+    counted = [line for line in place.said if "resources deleted" in line]
+    assert 3 <= len(counted) <= 10
+
+
+def _tags(thing: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in thing.get("Tags", ())}
