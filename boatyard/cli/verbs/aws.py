@@ -69,26 +69,61 @@ def _add(name: str, function: Verb) -> None:
 @click.option("--state", metavar="s3://BUCKET", help="The state store, where the clusters' specs do not name it.")
 @click.option("--discovery", metavar="s3://BUCKET", help="The public bucket for IAM roles of service accounts.")
 @click.option("--partition", type=click.Choice(PARTITIONS), default="aws", show_default=True)
+@click.option("--group", metavar="NAME", help="Make an IAM group with this policy, or bring it up to date.")
+@click.option("--role", metavar="NAME", help="Make an IAM role with this policy, or bring it up to date.")
+@click.option("--trust", metavar="ARN", help="Who may take on that role.")
 def policy(
-    out: Out, who: str, clusters: Sequence[str], state: str | None, discovery: str | None, partition: str
+    out: Out,
+    who: str,
+    clusters: Sequence[str],
+    state: str | None,
+    discovery: str | None,
+    partition: str,
+    group: str | None,
+    role: str | None,
+    trust: str | None,
 ) -> None:
     """Print the IAM policy with the least that will do, as JSON.
 
     For the installer (whoever runs Boatyard and kOps), the nodes, or a reader.
     The state stores are those of the named clusters, --state, or KOPS_STATE_STORE.
+    With --group or --role it is given to one, made when it is not there.
     """
+    if (role is None) != (trust is None):
+        raise click.UsageError("a role needs somebody who may take it on: give --role and --trust together.")
+    if who == "nodes" and (group or role):
+        raise click.UsageError("kOps itself makes the nodes' roles; --group and --role are for installer and reader.")
+    document = _policy(who, clusters, state, discovery, partition)
+    if not (group or role):
+        click.echo(json.dumps(document, indent=2))
+        return
+    from boatyard.aws.permissions import make_group, make_role
+
+    account = _Accounts(None, None, None).mine
+    made = {}
+    if group:
+        made["policy"] = make_group(account, document, group)
+        out.say(f"The group {group} has the policy {made['policy']}; add users to it.")
+    if role and trust:
+        made["role"] = make_role(account, document, trust, role)
+        out.say(f"{trust} may take on {made['role']}: put it into provider.role.")
+    out.emit(made)
+
+
+def _policy(
+    who: str, clusters: Sequence[str], state: str | None, discovery: str | None, partition: str
+) -> dict[str, Any]:
     from boatyard.aws import policy as policies
 
     if who == "nodes":
-        click.echo(json.dumps(policies.nodes(), indent=2))
-        return
+        return policies.nodes()
     documents = []
     for cluster, store, public in _buckets(clusters, state, discovery):
         where: dict[str, Any] = {"state_store": store, "discovery_store": public, "partition": partition}
         documents.append(
             policies.installer(cluster=cluster, **where) if who == "installer" else policies.reader(**where)
         )
-    click.echo(json.dumps(_merged(documents), indent=2))
+    return _merged(documents)
 
 
 _add("policy", policy)

@@ -180,3 +180,30 @@ def test_help_of_both_fits_and_has_examples(call, name):
     assert said.code == 0
     assert max(map(len, lines)) <= 80
     assert any(f"boatyard aws {name}" in line for line in lines[lines.index("Examples:") + 1 :])
+
+
+def test_a_group_and_a_role_are_made_with_the_policy_they_are_for(call, aws):
+    arguments = ["aws", "policy", "installer", "--state", "s3://kops-store", "--group", "kops"]
+    user = "arn:aws:iam::123456789012:user/ann"
+    for _ in range(2):
+        said = call(*arguments, "--role", "installers", "--trust", user)
+        assert said.code == 0
+        assert f"{user} may take on" in " ".join(said.out.split())
+    iam = boto3.client("iam", REGION)
+    assert iam.list_attached_group_policies(GroupName="kops")["AttachedPolicies"][0]["PolicyName"] == "kops"
+    assert iam.get_role(RoleName="installers")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
+        "AWS": user
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["installer", "--role", "installers"], "give --role and --trust together"),
+        (["nodes", "--group", "kops"], "kOps itself makes the nodes' roles"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, aws, arguments, says):
+    said = call("aws", "policy", *arguments, "--state", "s3://kops-store")
+    assert said.code == 64
+    assert says in " ".join(said.err.split())
