@@ -92,11 +92,13 @@ def _register(reach: Reach, record: Record, fleet: dict[str, ScalingGroup]) -> N
     else:
         known = {_name(each): each for each in record.documents}
         told = render.differences(wanted, record.documents)
-        if told.cluster or told.groups or told.missing:
+        if told:
             reach.env.report(f"{reach.name} was registered but never made: taking it up")
             reach.store.snapshot(reach.env.clock.now())
             merged = [render.merged(each, known[_name(each)]) if _name(each) in known else each for each in wanted]
             reach.kops.replace(merged)
+            for name in told.extra:  # of an earlier spec: what was never made has no machines to lose
+                reach.kops.delete_group(name)
     if reach.provider.ssh_key is not None:
         reach.kops.add_ssh_key(Path(reach.provider.ssh_key).expanduser())
 

@@ -99,13 +99,16 @@ def test_what_is_missing_is_made_and_then_nothing_is(place: Place) -> None:
 def test_registered_and_never_made_is_partial_and_taken_up(place: Place) -> None:
     from boatyard.drivers.kops.create import documents
 
-    other = place.spec(ssh_access=["192.0.2.0/24"])
-    place.reach().kops.create(documents(other, "1.35.5")[:2])  # cut off before the pool
+    wanted = place.spec(ssh_access=["192.0.2.0/24"], zones=["us-east-1a", "us-east-1b", "us-east-1c"])
+    other = wanted.model_copy(update={"control_plane": wanted.control_plane.model_copy(update={"count": 3})})
+    place.reach().kops.create(documents(other, "1.35.5")[:4])  # cut off before the pool, then the spec was changed
     seen = place.driver().observe()
     assert (seen.phase, seen.version) == (Phase.PARTIAL, "1.35.5")
     assert "never made" in seen.detail
     place.driver().create()
     assert place.driver().observe().phase is Phase.RUNNING
+    assert place.reach().store.read().control_plane == ["control-plane-us-east-1a"]
+    assert list(place.reach().fleet.read()) == ["control-plane-us-east-1a", "web"]
     assert any("taking it up" in line for line in place.said)
 
 
