@@ -20,7 +20,7 @@ from boatyard.drivers.kops.parse import (
     Validation,
 )
 from boatyard.drivers.kops.progress import Progress
-from boatyard.errors import BoatyardError, Permanent
+from boatyard.errors import BoatyardError, DeadlineExceeded, Permanent
 from boatyard.run import Result, minimal_env, run
 
 _LOOK = 120.0  # seconds a reading command may take; a zone that does not exist would make it hang for ever
@@ -239,16 +239,22 @@ class Kops:
 
     def _run(self, doing: str, argv: Sequence[str], limit: float, text: str | None, *, tasks: bool = True) -> Result:
         self.deadline.check(doing)
-        return run(
-            [self.program, *argv],
-            timeout=max(1.0, min(limit, self.deadline.left)),
-            env=self.environment(),
-            cwd=self._private(),
-            input=text,
-            check=False,
-            secrets=self._secrets(),
-            on_line=Progress(self._report, tasks=tasks).hear,
-        )
+        progress = Progress(self._report, tasks=tasks)
+        try:
+            return run(
+                [self.program, *argv],
+                timeout=max(1.0, min(limit, self.deadline.left)),
+                env=self.environment(),
+                cwd=self._private(),
+                input=text,
+                check=False,
+                secrets=self._secrets(),
+                on_line=progress.hear,
+            )
+        except DeadlineExceeded as error:
+            if not progress.held:
+                raise
+            raise DeadlineExceeded(f"{error.message.partition(' It said:')[0]} {progress.held}.") from None
 
     def _secrets(self) -> tuple[str, ...]:
         names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SECRET_ACCESS_KEY")

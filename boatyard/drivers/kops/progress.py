@@ -20,6 +20,8 @@ class Progress:
         self._said: set[str] = set()
         self._deleted: set[str] = set()
         self._total, self._listing, self._waiting = 0, False, False
+        self.held = ""
+        """What a deletion waited for last, as it was reported; "" while it went on."""
 
     def hear(self, line: str) -> None:
         """One line of kOps' output."""
@@ -42,7 +44,8 @@ class Progress:
             self._waiting = True
         elif self._waiting and line.startswith("\t"):
             self._waiting = False
-            self._say(f"{self._counted()}; waiting for {line.strip()}")
+            self.held = f"{self._counted()}; waiting for {line.strip()}"
+            self._say(self.held)
         else:
             return False
         return True

@@ -184,6 +184,14 @@ def test_no_command_runs_without_end(scene: Scene) -> None:
         scene.kops().version()
 
 
+def test_a_deletion_that_goes_round_in_circles_says_on_what(scene: Scene) -> None:
+    gate = scene.folder / "gate"
+    os.mkfifo(gate)
+    scene.answers("delete-yes", f"cat out; cat {gate}")
+    with pytest.raises(DeadlineExceeded, match=r"27 of 28 resources deleted; waiting for dhcp-options:dopt-\w+\.$"):
+        scene.kops().delete(limit=1.0)
+
+
 def test_secrets_are_not_told(scene: Scene) -> None:
     scene.answers("create-bad-type")
     (scene.folder / "err").write_text("Error: cannot sign with AKIAABCDEFGHIJKLMNOP: dial tcp: no such host\n")
