@@ -13,6 +13,9 @@ from boatyard.errors import MissingTool, Temporary
 from boatyard.spec.models import Cluster
 
 
+pytestmark = pytest.mark.account
+
+
 @pytest.fixture
 def reach_of(account: object, tmp_path: Path, yard_clock: ManualClock) -> Any:
     def tool(name: str) -> Path:

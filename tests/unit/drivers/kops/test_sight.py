@@ -20,6 +20,8 @@ from tests.unit.drivers.kops.conftest import BUCKET, NAME, REGION
 Put = Callable[[str, str], None]
 Look = Callable[[], Observed]
 
+pytestmark = pytest.mark.account
+
 
 @pytest.fixture
 def spec() -> Cluster:
