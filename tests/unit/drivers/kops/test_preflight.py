@@ -12,7 +12,6 @@ from boatyard.drivers.kops.reach import Reach
 from boatyard.errors import MissingTool, Temporary
 from boatyard.spec.models import Cluster
 
-
 pytestmark = pytest.mark.account
 
 
