@@ -257,7 +257,8 @@ class Life:
             assert all(each.startswith(version) for each in pool.versions.values()), seen
 
     def gone(self, before: Mapping[str, str]) -> None:
-        assert self.driver.residue() == []
+        left = self.driver.residue()
+        assert left == [], left
         left = {identity: what for identity, what in raw.everything(self.sandbox).items() if identity not in before}
         assert not left, left
 

@@ -121,6 +121,15 @@ def _do(world: World, service: str, operation: str, **parameters: Any) -> Callab
     return lambda: world.aws.call(service, operation, **parameters)
 
 
+def _part(world: World, service: str, operation: str, **parameters: Any) -> None:
+    """Take a part off. Gone already (a request sent again after its answer was lost) is as good."""
+    try:
+        world.aws.call(service, operation, **parameters)
+    except AwsFail as error:
+        if not any(word in error.code for word in _GONE):
+            raise
+
+
 def _compute(world: World) -> Iterator[Thing]:
     for name, one in world.launch_templates().items():
         known = one["LaunchTemplateId"]
@@ -263,7 +272,7 @@ def _profile(world: World, profile: Any) -> Callable[[], None]:
     def delete() -> None:
         for role in list(profile["Roles"]):
             asked = {"InstanceProfileName": name, "RoleName": role["RoleName"]}
-            world.aws.call("iam", "remove_role_from_instance_profile", **asked)
+            _part(world, "iam", "remove_role_from_instance_profile", **asked)
             profile["Roles"].remove(role)
         world.aws.call("iam", "delete_instance_profile", InstanceProfileName=name)
 
@@ -273,9 +282,9 @@ def _profile(world: World, profile: Any) -> Callable[[], None]:
 def _role(world: World, name: str) -> Callable[[], None]:
     def delete() -> None:
         for policy in world.aws.call("iam", "list_role_policies", RoleName=name)["PolicyNames"]:
-            world.aws.call("iam", "delete_role_policy", RoleName=name, PolicyName=policy)
+            _part(world, "iam", "delete_role_policy", RoleName=name, PolicyName=policy)
         for one in world.aws.call("iam", "list_attached_role_policies", RoleName=name)["AttachedPolicies"]:
-            world.aws.call("iam", "detach_role_policy", RoleName=name, PolicyArn=one["PolicyArn"])
+            _part(world, "iam", "detach_role_policy", RoleName=name, PolicyArn=one["PolicyArn"])
         world.aws.call("iam", "delete_role", RoleName=name)
 
     return delete
