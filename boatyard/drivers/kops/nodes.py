@@ -4,6 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from boatyard.kube.health import node_ready
+from boatyard.kube.nodes import annotation as annotation
+from boatyard.kube.nodes import cordoned as cordoned
+from boatyard.kube.nodes import name_of as name_of
+from boatyard.kube.nodes import parse_taint as parse_taint
+from boatyard.kube.nodes import taint_text as taint_text
 
 Json = dict[str, Any]
 
@@ -16,10 +21,6 @@ STATIC = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """Static pods that each control-plane node must have, as `kops validate` asks for them."""
 
 _NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-
-
-def name_of(node: Json) -> str:
-    return str(node["metadata"]["name"])
 
 
 def instance_of(node: Json) -> str:
@@ -40,29 +41,9 @@ def version_of(node: Json) -> str:
     return str(node["status"]["nodeInfo"]["kubeletVersion"]).removeprefix("v")
 
 
-def annotation(node: Json, key: str) -> str:
-    return str((node["metadata"].get("annotations") or {}).get(key) or "")
-
-
-def cordoned(node: Json) -> bool:
-    return bool(node["spec"].get("unschedulable"))
-
-
 def ready(node: Json) -> bool:
     """Ready, and the node controller has taken its not-ready taints off, so that pods can come."""
     return node_ready(node) and not any(taint["key"] in _NOT_READY for taint in node["spec"].get("taints") or [])
-
-
-def parse_taint(text: str) -> Json:
-    """`key=value:Effect` → the API's form."""
-    body, _, effect = text.rpartition(":")
-    key, equals, value = body.partition("=")
-    return {"key": key, "effect": effect} | ({"value": value} if equals else {})
-
-
-def taint_text(taint: Mapping[str, str]) -> str:
-    value = taint.get("value")
-    return f"{taint['key']}{f'={value}' if value else ''}:{taint['effect']}"
 
 
 def pool_labels(group: Json) -> dict[str, str]:

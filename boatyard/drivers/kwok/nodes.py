@@ -1,11 +1,16 @@
 """Node objects: how one is made from its pool, and what can be read back from it. Pure."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from boatyard.drivers.kwok import sizes
 from boatyard.drivers.kwok.state import PoolRecord
+from boatyard.kube.nodes import annotation as annotation
+from boatyard.kube.nodes import cordoned as cordoned
+from boatyard.kube.nodes import name_of as name_of
+from boatyard.kube.nodes import parse_taint as parse_taint
+from boatyard.kube.nodes import taint_text as taint_text
 
 Json = dict[str, Any]
 
@@ -76,28 +81,8 @@ def names(pool: str, existing: Collection[str]) -> Iterator[tuple[int, str]]:
             yield number, name
 
 
-def parse_taint(text: str) -> Json:
-    """`key=value:Effect` → the API's form."""
-    body, _, effect = text.rpartition(":")
-    key, equals, value = body.partition("=")
-    return {"key": key, "effect": effect} | ({"value": value} if equals else {})
-
-
-def taint_text(taint: Mapping[str, str]) -> str:
-    value = taint.get("value")
-    return f"{taint['key']}{f'={value}' if value else ''}:{taint['effect']}"
-
-
-def name_of(node: Json) -> str:
-    return str(node["metadata"]["name"])
-
-
 def uid_of(node: Json) -> str:
     return str(node["metadata"]["uid"])
-
-
-def annotation(node: Json, key: str) -> str:
-    return str((node["metadata"].get("annotations") or {}).get(key) or "")
 
 
 def pool_of(node: Json) -> str:
@@ -111,10 +96,6 @@ def size_of(node: Json) -> str:
 def version_of(node: Json) -> str:
     """The kubelet's minor."""
     return ".".join(str(node["status"]["nodeInfo"]["kubeletVersion"]).removeprefix("v").split(".")[:2])
-
-
-def cordoned(node: Json) -> bool:
-    return bool(node["spec"].get("unschedulable"))
 
 
 def ready(node: Json) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from boatyard.kube.nodes import parse_taint
 from boatyard.sandbox.aws.flags import MANAGED
 from boatyard.sandbox.aws.model import Machine
 
@@ -103,14 +104,7 @@ def _labels(machine: Machine) -> dict[str, str]:
 
 
 def _taints(machine: Machine) -> list[Json]:
-    found = {(taint["key"], taint["effect"]): taint for taint in map(_taint, machine.taints)}
+    found = {(taint["key"], taint["effect"]): taint for taint in map(parse_taint, machine.taints)}
     if machine.role == "control-plane":
         found.setdefault((_MASTER, "NoSchedule"), {"key": _MASTER, "effect": "NoSchedule"})
     return list(found.values())
-
-
-def _taint(text: str) -> Json:
-    """`key=value:Effect` → the API's form."""
-    body, _, effect = text.rpartition(":")
-    key, equals, value = body.partition("=")
-    return {"key": key, "effect": effect} | ({"value": value} if equals else {})
