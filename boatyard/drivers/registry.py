@@ -18,7 +18,7 @@ def adopting(source: str) -> type[Adoptable] | None:
     """The driver that takes clusters over from `source`; None when none does."""
     for kind in driver_packages():
         found = driver_class(kind)
-        if source.startswith(getattr(found, "adopts", ()) or "\0"):
+        if source.startswith(getattr(found, "adopts", ())):
             return cast(type[Adoptable], found)
     return None
 

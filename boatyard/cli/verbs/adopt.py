@@ -7,14 +7,13 @@ import click
 
 from boatyard.cli.failure import shown
 from boatyard.cli.output import Out
+from boatyard.cli.plans import CHANGES
 from boatyard.cli.verb import verb
 
 if TYPE_CHECKING:
     from boatyard.cli.plans import Planned
     from boatyard.drivers.operation import Yard
     from boatyard.spec.models import Cluster
-
-CHANGES = 2
 
 
 @verb("boatyard adopt s3://example-kops", "boatyard adopt s3://example-kops --to fleet/")

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 import click
 
 from boatyard.cli.output import Out
+from boatyard.cli.plans import CHANGES
 from boatyard.cli.verb import target_argument, verb
 
 if TYPE_CHECKING:
     from boatyard.drivers.base import Finding
-
-CHANGES = 2
 
 
 @verb("boatyard prerequisites shop.yaml", "boatyard prerequisites shop.yaml --fix")
