@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 from boatyard.clock import Clock, Deadline
 from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
+from boatyard.versions.offer import Offer
 
 Report = Callable[[str], None]
 """Takes one line of progress for people; must be cheap and never raise."""
@@ -164,8 +165,9 @@ class Scalable(Protocol):
 class Upgradable(Protocol):
     """Kubernetes versions go up, one minor at a time."""
 
-    def offered(self) -> Sequence[str]:
-        """The versions that a cluster can be brought to today, in any order."""
+    def offers(self) -> Sequence[Offer]:
+        """What a cluster can be brought to today, in any order, as the provider's own API or channel says, with ends of
+        support from there, else from the catalogue. () where it cannot be asked now. Reads only."""
         ...
 
     def upgrade_control_plane(self, to: str) -> None:

@@ -139,7 +139,7 @@ class Operation:
         if observed.version is not None:
             path(observed.version, to)
         driver = self.driver()
-        offered = driver.offered() if isinstance(driver, Upgradable) else ()
+        offered = tuple(offer.version for offer in driver.offers()) if isinstance(driver, Upgradable) else ()
         if offered and Minor.parse(to) not in {Minor.parse(version) for version in offered}:
             raise Permanent(
                 f"Kubernetes {to} is not offered for {driver.kind} clusters; there are {', '.join(sorted(offered))}."

@@ -24,6 +24,7 @@ import yaml
 from boatyard.clock import Clock
 from boatyard.errors import BoatyardError, InvalidSpec, Temporary
 from boatyard.versions.minor import Minor
+from boatyard.versions.offer import Offer
 
 BASE = "https://raw.githubusercontent.com/kubernetes/kops/master/channels/"
 """Where `stable` and `alpha` are: kOps' DefaultChannelBase."""
@@ -79,11 +80,18 @@ class Channel:
                 return rule.recommended
         return None
 
-    def offered(self, kops: str) -> tuple[str, ...]:
-        """What clusters can be brought to with this kOps, oldest first: the version recommended of each minor."""
-        newest = Minor.parse(kops)
-        minors = [newest.plus(-behind) for behind in range(SUPPORTED_BEHIND, -1, -1)]
-        return tuple(version for minor in minors if (version := self.recommended(str(minor))))
+    def offers(self, kops: str) -> tuple[Offer, ...]:
+        """What clusters can be brought to with this kOps, oldest first: the version recommended of each minor that it
+        takes. Those that it only takes to help people out of them are deprecated."""
+        newest, default = Minor.parse(kops), self.default(kops)
+        found = []
+        for behind in range(ALLOWED_BEHIND, -1, -1):
+            version = self.recommended(str(newest.plus(-behind)))
+            if version is None or not self.allowed(version, kops):
+                continue
+            deprecated = behind > SUPPORTED_BEHIND
+            found += [Offer(version, version == default, deprecated, source=self.address, as_of=self.read_at.date())]
+        return tuple(found)
 
     def default(self, kops: str) -> str | None:
         """The Kubernetes version that this kOps gives a new cluster."""

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from boatyard.drivers.base import Backup, Env, Facts, Finding, Residue
-from boatyard.drivers.kops.spec import Provider
 from boatyard.plan.compute import compute
 from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
+from boatyard.versions.offer import Offer
 
 if TYPE_CHECKING:
     from boatyard.drivers.kops.reach import Reach  # boto3: half a second that looking at facts and plans does without
@@ -126,10 +126,10 @@ class Driver:
 
     # Upgradable
 
-    def offered(self) -> Sequence[str]:
-        from boatyard.drivers.kops.versioning import offered
+    def offers(self) -> Sequence[Offer]:
+        from boatyard.drivers.kops.versioning import offers
 
-        return offered(self._reach) or Provider.minors
+        return offers(self._reach)
 
     def upgrade_control_plane(self, to: str) -> None:
         from boatyard.drivers.kops.upgrade import upgrade_control_plane

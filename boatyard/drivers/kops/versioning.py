@@ -7,9 +7,12 @@ import threading
 from boatyard.drivers.kops import channel
 from boatyard.drivers.kops.channel import Channel
 from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.spec import Provider
 from boatyard.drivers.kops.store import Record
 from boatyard.errors import BoatyardError, InvalidSpec, Unsafe
 from boatyard.versions import Version, path
+from boatyard.versions.catalogue import catalogue
+from boatyard.versions.offer import Offer
 
 
 def channel_of(reach: Reach) -> Channel:
@@ -52,12 +55,19 @@ def newer_kops(reach: Reach, record: Record) -> str:
     return f"kOps {record.kops} updated it last, {own} is here"
 
 
-def offered(reach: Reach) -> tuple[str, ...]:
-    """What the channel recommends of each minor that the kOps here can make; () where either cannot be asked now."""
+def offers(reach: Reach) -> tuple[Offer, ...]:
+    """What the channel recommends of each minor that both the kOps here and this driver take.
+
+    Where kOps or its channel cannot be asked now, the driver's minors. kOps mends no Kubernetes itself, so the ends of
+    support are upstream's.
+    """
+    minors = Provider.minors
     try:
-        return channel_of(reach).offered(own_version(reach))
-    except (BoatyardError, OSError):
-        return ()
+        found = channel_of(reach).offers(own_version(reach))
+    except (BoatyardError, OSError) as error:
+        why = f"the minors that Boatyard drives; the kOps channel was not read: {error}"
+        found = tuple(Offer(minor, source=why) for minor in minors)
+    return catalogue(reach.env.home).upstream.dated(offer for offer in found if str(offer.minor) in minors)
 
 
 def full_version(reach: Reach, wanted: str) -> str:
@@ -68,7 +78,7 @@ def full_version(reach: Reach, wanted: str) -> str:
     known, own = channel_of(reach), own_version(reach)
     version = wanted if Version.parse(wanted).patch is not None else known.recommended(wanted)
     if version is None:
-        there = ", ".join(known.offered(own)) or "none"
+        there = ", ".join(offer.version for offer in known.offers(own)) or "none"
         raise InvalidSpec([f"kubernetes.version: {known.address} names no version of {wanted}; there are: {there}."])
     if why := known.refusal(version, own):
         raise InvalidSpec([f"kubernetes.version: {why}."])

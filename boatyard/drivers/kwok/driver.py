@@ -14,6 +14,7 @@ from boatyard.errors import NotFound, Temporary
 from boatyard.plan.compute import compute
 from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
+from boatyard.versions.offer import Offer
 
 if TYPE_CHECKING:
     from boatyard.drivers.kwok.control_plane import ControlPlane
@@ -112,8 +113,14 @@ class Driver:
 
     # Upgradable
 
-    def offered(self) -> Sequence[str]:
-        return Provider.minors
+    def offers(self) -> Sequence[Offer]:
+        from boatyard.tools.catalogue import KUBERNETES
+        from boatyard.versions.catalogue import catalogue
+
+        source, today = f"the binaries of Kubernetes {KUBERNETES} on this machine", self._env.clock.now().date()
+        newest = Provider.minors[-1]
+        found = (Offer(minor, default=minor == newest, source=source, as_of=today) for minor in Provider.minors)
+        return catalogue(self._env.home).upstream.dated(found)
 
     def upgrade_control_plane(self, to: str) -> None:
         from boatyard.drivers.kwok.control_plane import minor

@@ -1,6 +1,5 @@
-"""Version order, upgrade paths, skew, channels and the catalogue."""
+"""Version order, upgrade paths, skew and channels."""
 
-from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from boatyard.errors import Unsafe
 from boatyard.versions import Minor, kubectl_problem, kubelet_problem, next_allowed, path, target
-from boatyard.versions.catalogue import catalogue
 
 MINORS = st.integers(1, 60).map("1.{}".format)
 OFFERED = ["1.33.9", "1.34.2", "1.34.11", "1.35.4", "1.35", "1.36.0", "1.37.0-rc.1"]
@@ -94,25 +92,3 @@ def test_a_channel_never_goes_down_and_never_beyond_its_minor(channel: str, offe
 def test_an_unknown_channel_is_refused() -> None:
     with pytest.raises(ValueError, match="no channel"):
         target("edge", OFFERED, "1.35")
-
-
-@pytest.mark.parametrize(
-    ("version", "today", "support"),
-    [
-        ("1.34.2", date(2025, 9, 1), "supported"),
-        ("1.34", date(2026, 8, 1), "ending"),
-        ("1.34", date(2026, 10, 27), "ending"),
-        ("1.34", date(2026, 10, 28), "ended"),
-        ("1.36", date(2026, 1, 1), "unreleased"),
-        ("1.20", date(2026, 1, 1), "ended"),
-        ("1.99", date(2026, 1, 1), "unknown"),
-    ],
-)
-def test_support_by_date(version: str, today: date, support: str) -> None:
-    assert catalogue().support(version, today) == support
-
-
-def test_the_catalogue_is_in_order_and_without_gaps() -> None:
-    releases = catalogue().releases
-    assert all(b.minor.ahead_of(a.minor) == 1 for a, b in pairwise(releases))
-    assert all(release.released < release.end_of_support for release in releases)

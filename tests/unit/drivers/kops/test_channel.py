@@ -31,8 +31,13 @@ def clock() -> ManualClock:
 
 
 def test_what_is_offered(stable: Channel) -> None:
-    assert stable.offered(KOPS) == ("1.33.12", "1.34.8", "1.35.5", "1.36.1")
-    assert stable.offered("1.35.3") == ("1.33.12", "1.34.8", "1.35.5")  # of 1.32 the channel recommends nothing
+    offers = stable.offers(KOPS)
+    assert [offer.version for offer in offers] == ["1.31.14", "1.33.12", "1.34.8", "1.35.5", "1.36.1"]  # none of 1.32
+    assert [offer.version for offer in offers if offer.deprecated] == ["1.31.14"]
+    assert [offer.version for offer in offers if offer.default] == ["1.36.1"]
+    assert {(offer.source, offer.as_of) for offer in offers} == {("test", NOW.date())}
+    assert [offer.version for offer in stable.offers("1.35.3")][-1] == "1.35.5"
+    assert stable.offers("1.35.0") == ()  # the channel requires a newer kOps
     assert stable.recommended("1.35") == stable.recommended("1.35.2") == "1.35.5"
     assert stable.recommended("1.30") is None
     assert stable.default(KOPS) == "1.36.1"
