@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import orjson
@@ -21,6 +20,7 @@ Action = Literal["created", "configured", "unchanged", "replaced"]
 
 PARALLEL = 16
 _FENCE_EVERY = 1.0  # seconds; a lease lives far longer than that
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _SHOWN = 20  # failures named in one error
 
 
@@ -75,8 +75,7 @@ class _Start:
     @classmethod
     def read(cls, client: Client) -> "_Start":
         answer = client.raw("GET", "/api/v1/namespaces", params={"limit": 1})
-        when = parsedate_to_datetime(answer.headers["date"])
-        return cls(int(answer.json()["metadata"]["resourceVersion"]), when.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return cls(int(answer.json()["metadata"]["resourceVersion"]), _moment(answer.headers["date"]))
 
     def unchanged(self, answer: Mapping[str, Any], manager: str) -> bool:
         """True when the object is older than the start, or was changed since, but not by `manager`'s apply."""
@@ -87,6 +86,12 @@ class _Start:
             if (entry.get("manager"), entry.get("operation")) == (manager, "Apply") and not entry.get("subresource"):
                 return str(entry.get("time") or "") < self.second
         return False
+
+
+def _moment(date: str) -> str:
+    """`Wed, 25 Nov 2026 19:38:54 GMT`, as every HTTP server writes it → `2026-11-25T19:38:54Z`."""
+    _, day, month, year, time, _ = date.split()
+    return f"{year}-{_MONTHS.index(month) // 3 + 1:02d}-{day}T{time}Z"
 
 
 def apply_objects(
@@ -102,7 +107,8 @@ def apply_objects(
 ) -> list[Applied]:
     """Apply every object, in the order given back; namespaced ones must name their namespace.
 
-    Definitions and namespaces go first; then everything goes in parallel, objects of new kinds once those are served.
+    Definitions and namespaces go first, then what pods rely on, then the rest; objects of new kinds go once those are
+    served. Inside of a wave all goes in parallel.
     An error does not stop the others of its wave, so all are told at once: `ApplyConflicts` when all are conflicts,
     `Temporary` when all are temporary, else `Permanent` with one line an object. force: take fields over from other
     managers.
@@ -128,13 +134,19 @@ def apply_objects(
         failures: list[tuple[Ref, BoatyardError]] = []
         settled: Future[None] = Future()
         settled.set_result(None)
-        for number, indices in _stages(documents, refs):
-            if number > 2:
+
+        def late(index: int) -> Applied:
+            settled.result()
+            return one(index)
+
+        new = _of_new_kinds(documents)
+        for number, indices in _stages(refs, new):
+            if number == 3:
                 settled.result()
             if number == 3 and not dry_run:
                 for namespace in {refs[index].namespace for index in indices if refs[index].kind == "Pod"}:
                     _service_account(client, namespace, deadline)
-            futures = {pool.submit(one, index): index for index in indices}
+            futures = {pool.submit(late if index in new else one, index): index for index in indices}
             try:
                 for future in as_completed(futures):
                     _collect(future.result, futures[future], refs, done, failures)
@@ -151,16 +163,16 @@ def apply_objects(
     return [done[index] for index in range(len(refs))]
 
 
-def _stages(documents: Sequence[Mapping[str, Any]], refs: Sequence[Ref]) -> Iterator[tuple[float, list[int]]]:
-    """Indices by wave; objects of kinds that are defined among them come right before the last wave, as 2.5."""
+def _of_new_kinds(documents: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Indices of the objects whose kinds are defined among them."""
     own = defined_kinds(documents)
+    return {index for index, one in enumerate(documents) if (one["apiVersion"], one["kind"]) in own}
 
-    def stage(index: int) -> float:
-        document, number = documents[index], wave(refs[index])
-        return 2.5 if number == 2 and (document["apiVersion"], document["kind"]) in own else number
 
-    sequence = sorted(range(len(refs)), key=lambda index: (stage(index), order(refs[index])))
-    for number, group in itertools.groupby(sequence, key=stage):
+def _stages(refs: Sequence[Ref], new: set[int]) -> Iterator[tuple[int, list[int]]]:
+    """Indices by wave; objects of `new` kinds last in theirs, as they wait until those are served."""
+    sequence = sorted(range(len(refs)), key=lambda index: (wave(refs[index]), index in new, order(refs[index])))
+    for number, group in itertools.groupby(sequence, key=lambda index: wave(refs[index])):
         yield number, list(group)
 
 

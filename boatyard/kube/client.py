@@ -8,15 +8,13 @@ import os
 import ssl
 import threading
 import time
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import orjson
-import urllib3
 
 from boatyard.errors import Permanent
 from boatyard.kube.discovery import ACCEPT, Discovery, Resource
@@ -34,6 +32,7 @@ from boatyard.kube.errors import (
 )
 from boatyard.kube.kubeconfig import endpoint
 from boatyard.kube.watch import Event, Watch
+from boatyard.kube.wire import Answer, Wire
 
 __all__ = [
     "APPLY",
@@ -57,6 +56,7 @@ __all__ = [
 
 Json = dict[str, Any]
 Jsons = list[Json]  # `list` means a method inside the class
+Taken = TypeVar("Taken")
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -71,7 +71,7 @@ _IDEMPOTENT = {"GET", "PUT", "DELETE"}  # and PATCH as server-side apply
 
 @dataclass(frozen=True)
 class Response:
-    """An answer as it came."""
+    """An answer as it came. headers: names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -99,10 +99,11 @@ class Client:
         self._headers = {"user-agent": agent or "boatyard", "accept": "application/json"}
         self._root = urlsplit(self._endpoint.server).path
         self._closed = threading.Event()
-        self._manager = _manager(
-            self._endpoint.server, self._endpoint.proxy, self._endpoint.tls, self._endpoint.name, pool
-        )
-        self._pool = self._manager.connection_from_url(self._endpoint.server)
+        address, tls, name, proxy = (getattr(self._endpoint, part) for part in ("server", "tls", "name", "proxy"))
+        try:
+            self._wire = Wire(address, tls, name=name, proxy=proxy, kept=pool)
+        except ValueError as error:
+            raise Permanent(f"The API server at {address} cannot be asked: {error}.") from None
         self._discovery = Discovery(lambda: [self._discover("/api"), self._discover("/apis")])
 
     @property
@@ -121,7 +122,7 @@ class Client:
     def close(self) -> None:
         """Close idle connections and cut short any pause between repetitions. May be called twice."""
         self._closed.set()
-        self._manager.clear()
+        self._wire.close()
 
     # reading
 
@@ -257,25 +258,23 @@ class Client:
             headers["content-type"] = content_type
         end = time.monotonic() + (timeout or self._timeout)
         again = method in _IDEMPOTENT or (method == "PATCH" and content_type == APPLY)
-        answer = self._repeat(method, url, headers, data, end, self._retries if again else 0)
-        response = Response(answer.status, answer.headers, answer.data)
+        response = self._repeat(method, url, headers, data, end, self._retries if again else 0)
         if check and response.status >= 300:
             raise self._error(method, path, response)
         return response
 
-    def open(self, path: str, params: Mapping[str, Any], *, silence: float) -> urllib3.BaseHTTPResponse:
+    def open(self, path: str, params: Mapping[str, Any], *, silence: float) -> Answer:
         """A streamed GET (a watch, a followed log). silence: seconds without a byte after which reading it fails.
 
         The caller closes the answer.
         """
-        timeout = urllib3.Timeout(connect=_CONNECT, read=silence)
-        answer = self._once("GET", self._url(path, params), dict(self._headers), None, timeout, stream=True)
-        if answer.status >= 300:
-            try:
-                raise self._error("GET", path, Response(answer.status, answer.headers, answer.read()))
-            finally:
-                answer.release_conn()
-        return answer
+        answer = self._once("GET", self._url(path, params), self._headers, None, _CONNECT, silence, _head_only)
+        if answer.status < 300:
+            return answer
+        try:
+            raise self._error("GET", path, Response(answer.status, answer.headers, answer.read()))
+        finally:
+            answer.close()
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> str:
         pairs = {key: _text(value) for key, value in (params or {}).items() if value is not None}
@@ -284,14 +283,13 @@ class Client:
 
     def _repeat(
         self, method: str, url: str, headers: dict[str, str], data: bytes | None, end: float, repetitions: int
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Response:
         for attempt in range(repetitions + 1):
             pause: float = _PAUSES[min(attempt, len(_PAUSES) - 1)]
             last = attempt == repetitions
             left = max(0.1, end - time.monotonic())
-            timeout = urllib3.Timeout(connect=min(_CONNECT, left), read=left)
             try:
-                answer = self._once(method, url, headers, data, timeout)
+                answer = self._once(method, url, headers, data, min(_CONNECT, left), left, _whole)
                 wanted = _retry_after(answer.headers)
                 if last or answer.status not in (429, 503) or wanted is None or wanted > _LONGEST_PAUSE:
                     return answer
@@ -309,43 +307,30 @@ class Client:
         url: str,
         headers: dict[str, str],
         data: bytes | None,
-        timeout: urllib3.Timeout,
-        *,
-        stream: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
-        own = self._endpoint.headers(False)
-        answer = self._send(method, url, headers | own, data, timeout, stream)
-        if answer.status == 401 and own:  # the token may just have expired
-            answer.drain_conn()
-            answer = self._send(method, url, headers | self._endpoint.headers(True), data, timeout, stream)
-        return answer
+        connect: float,
+        read: float,
+        take: Callable[[Answer], Taken],
+    ) -> Taken:
+        """`take` is given the answer, and reads what it wants of it."""
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        data: bytes | None,
-        timeout: urllib3.Timeout,
-        stream: bool,
-    ) -> urllib3.BaseHTTPResponse:
+        def send(own: Mapping[str, str]) -> Answer:
+            return self._wire.ask(method, url, {**headers, **own}, data, connect=connect, read=read)
+
         try:
-            return self._pool.urlopen(
-                method,
-                url,
-                body=data,
-                headers=headers,
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=not stream,
-            )
-        except urllib3.exceptions.SSLError as error:
+            own = self._endpoint.headers(False)
+            answer = send(own)
+            if answer.status == 401 and own:  # the token may just have expired
+                answer.read()
+                answer = send(self._endpoint.headers(True))
+            return take(answer)
+        except ssl.SSLError as error:
             if _cut_off(error):  # a balancer or tunnel with no server behind it, which hangs up
                 raise ApiBusy(f"The API server at {self.server} does not answer: the connection was closed.") from None
             raise Permanent(f"No secure connection to {self.server}: {error}.") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except OSError as error:
             raise ApiBusy(f"The API server at {self.server} does not answer: {_why(error)}.") from None
+        except ValueError as error:
+            raise Permanent(f"The API server at {self.server} cannot be asked: {error}.") from None
 
     def _error(self, method: str, path: str, response: Response) -> ApiError:
         try:
@@ -355,21 +340,12 @@ class Client:
         return error_from(response.status, body, f"{method} {path}", _retry_after(response.headers))
 
 
-def _manager(
-    server: str, proxy: str | None, tls: ssl.SSLContext | None, name: str | None, pool: int
-) -> urllib3.PoolManager:
-    options: dict[str, Any] = {"maxsize": pool, "retries": False}
-    if tls is not None:
-        options["ssl_context"] = tls
-        if name:
-            options |= {"server_hostname": name, "assert_hostname": name}
-        if tls.verify_mode == ssl.CERT_NONE:
-            options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-    host = urlsplit(server).hostname or ""
-    proxy = proxy or (None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https"))
-    if proxy and tls is not None:
-        return urllib3.ProxyManager(proxy, **options)
-    return urllib3.PoolManager(**options)
+def _whole(answer: Answer) -> Response:
+    return Response(answer.status, answer.headers, answer.read())
+
+
+def _head_only(answer: Answer) -> Answer:
+    return answer
 
 
 def _text(value: Any) -> str:
@@ -383,16 +359,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _cut_off(error: urllib3.exceptions.SSLError) -> bool:
+def _cut_off(error: ssl.SSLError) -> bool:
     """Was the connection closed in the middle of the handshake, rather than a certificate refused?"""
-    inner: Any = error.args[0] if error.args else error
-    return isinstance(inner, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+    return isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
 
 
-def _why(error: Exception) -> str:
-    reason: Any = getattr(error, "reason", None) or error
-    if isinstance(error, urllib3.exceptions.NewConnectionError) and error.__cause__ is not None:
-        reason = error.__cause__
-    if isinstance(reason, OSError) and reason.errno:
-        return os.strerror(reason.errno).lower() if reason.errno > 0 else str(reason.strerror)
-    return str(reason).rstrip(".").rpartition("): ")[2] or type(error).__name__
+def _why(error: OSError) -> str:
+    if error.errno:
+        return os.strerror(error.errno).lower() if error.errno > 0 else str(error.strerror)
+    return str(error).rstrip(".") or type(error).__name__

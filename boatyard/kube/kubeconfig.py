@@ -7,7 +7,6 @@ import base64
 import contextlib
 import os
 import ssl
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +106,8 @@ def _readable(data: bytes) -> Iterator[str]:
             file.flush()
             yield f"/proc/self/fd/{file.fileno()}"
         return
+    import tempfile
+
     with tempfile.NamedTemporaryFile() as file:  # mode 0600
         file.write(data)
         file.flush()

@@ -34,6 +34,12 @@ _EARLY = {
     ("", "ConfigMap"),
     ("", "Secret"),
     ("", "PersistentVolumeClaim"),
+    ("", "Service"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io", "Role"),
+    ("rbac.authorization.k8s.io", "RoleBinding"),
+    ("networking.k8s.io", "NetworkPolicy"),
 }
 _LATE = {
     ("", "Pod"),
@@ -87,9 +93,11 @@ def order(ref: Ref) -> tuple[int, bool]:
 
 
 def wave(ref: Ref) -> int:
-    """0 to 3: what must be there before the rest, what pods look up, the rest, what acts on others' requests.
+    """0 to 3: what must be there before the rest, what pods rely on, the rest, what acts on others' requests.
 
-    Pods are last because the server refuses one whose service account or priority class is not there yet.
+    Pods rely on what they mount, on the Services that they learn of when they start, on the rights of their accounts,
+    and on the policies that shield them. Pods are last because the server refuses one whose service account or priority
+    class is not there yet.
     """
     if ref.type in _FIRST:
         return 0

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import orjson
-import urllib3
 
 from boatyard.kube.errors import ApiBusy, ApiError, ApiGone, error_from
+from boatyard.kube.wire import Answer
 
 if TYPE_CHECKING:
     from boatyard.kube.client import Client
@@ -52,7 +52,7 @@ class Watch:
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._answer: urllib3.BaseHTTPResponse | None = None
+        self._answer: Answer | None = None
         self._failing_since: float | None = None
         self._failures = 0
 
@@ -69,7 +69,7 @@ class Watch:
         with self._lock:
             self._stopped.set()
             if self._answer is not None:
-                _interrupt(self._answer)
+                self._answer.shutdown()
 
     @property
     def version(self) -> str | None:
@@ -125,7 +125,7 @@ class Watch:
                     yield event
                 if self._over:
                     return
-        except (urllib3.exceptions.HTTPError, OSError, ValueError):
+        except (OSError, ValueError):
             if not self._over:
                 raise ApiBusy(f"The watch on {self._path} was cut off.") from None
         finally:
@@ -169,16 +169,8 @@ def _key(item: Mapping[str, Any]) -> tuple[str, str]:
     return metadata.get("namespace") or "", metadata["name"]
 
 
-def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _lines(answer: Answer) -> Iterator[bytes]:
     rest = b""
-    for chunk in answer.stream():
+    for chunk in answer.chunks():
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (line for line in lines if line)
-
-
-def _interrupt(answer: urllib3.BaseHTTPResponse) -> None:
-    """Wake the thread that reads `answer`: it sees the end of the stream."""
-    try:
-        answer.shutdown()
-    except (OSError, RuntimeError, ValueError):  # it has just ended by itself
-        return
