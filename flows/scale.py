@@ -17,4 +17,5 @@ def scale_cluster(name: ClusterName, pools: dict[Name, int]) -> None:
         pools: Pool name and the number of nodes it should have, between the pool's min and max.
     """
     with operate(name, "scale") as op:
+        op.refuse_asleep()
         run_plan(scaling(op.cluster, op.observe(), pools, op.expected))

@@ -119,6 +119,14 @@ class Operation:
         )
         return observed
 
+    def refuse_asleep(self, instead: str = "") -> None:
+        """`Unsafe` when the cluster is hibernated: no machine starts to cost money by the way. instead: another way."""
+        if self.observe().phase is Phase.HIBERNATED:
+            name = self.cluster.name
+            raise Unsafe(
+                f"cluster {name} is hibernated, so nothing was done; wake it first: boatyard wake {name}{instead}."
+            )
+
     def plan(self) -> Plan:
         """From what is there now to the spec."""
         return plan_for(self.driver(), self.cluster, self.observe(), self.yard.settings.home)

@@ -80,7 +80,7 @@ class Driver:
         if record is None or not config.installed(self._layout):
             raise NotFound(f"there is no cluster {self._cluster.name}.")
         if record.intent == "hibernated":
-            raise Temporary(f"cluster {self._cluster.name} is hibernated.", delay=30, hint="Wake it first.")
+            raise self._asleep()
         return access.short_lived(self._layout, record.ports["kubeApiserverPort"], self._env.clock.now())
 
     def delete(self) -> None:
@@ -166,8 +166,12 @@ class Driver:
         """`NotFound` when the cluster is absent, `Temporary` when it sleeps."""
         record = state.load(self._layout)
         if record is not None and record.intent == "hibernated":
-            raise Temporary(f"cluster {self._cluster.name} is hibernated.", delay=30, hint="Wake it first.")
+            raise self._asleep()
         return self._control_plane().client()
+
+    def _asleep(self) -> Temporary:
+        name = self._cluster.name
+        return Temporary(f"cluster {name} is hibernated.", delay=30, hint=f"Wake it first: boatyard wake {name}")
 
     @contextmanager
     def _pools(self) -> "Iterator[Pools]":
