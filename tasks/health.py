@@ -8,8 +8,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from boatyard.drivers.backup import backup_condition
-from boatyard.drivers.base import BackedUp, Driver
+from boatyard.drivers.base import BackedUp, Driver, Upgradable
 from boatyard.drivers.operation import plan_for
+from boatyard.drivers.support import support_condition
 from boatyard.errors import BoatyardError, NotFound
 from boatyard.kube.checks import Check, ValidationResult
 from boatyard.kube.checks import validate as check
@@ -19,6 +20,7 @@ from boatyard.kube.health import pool_by
 from boatyard.plan.compute import target_version
 from boatyard.plan.model import Observed, Phase, Plan
 from boatyard.spec.models import Cluster
+from boatyard.versions.catalogue import catalogue
 from tasks.events import tell
 from tasks.options import RETRIED
 from tasks.steps import artifact_key
@@ -97,15 +99,28 @@ def watch_over(name: str) -> Look:
 
 def _conditions(driver: Driver, cluster: Cluster, observed: Observed, now: datetime) -> list[Condition]:
     plan = _plan(driver, cluster, observed)
-    backups = _backups(driver, observed, now)
+    more = _support(driver, observed, now) + _backups(driver, observed, now)
     try:
         kubeconfig = driver.kubeconfig()
         with Client(kubeconfig) as client:
             pool_of = pool_by(driver.pool_label)
             seen = observe_health(client, cluster, observed, now, plan=plan, kubeconfig=kubeconfig, pool_of=pool_of)
-            return seen + backups
+            return seen + more
     except BoatyardError:
-        return observe_health(None, cluster, observed, now, plan=plan) + backups
+        return observe_health(None, cluster, observed, now, plan=plan) + more
+
+
+def _support(driver: Driver, observed: Observed, now: datetime) -> list[Condition]:
+    """The condition of its version's support, for what can be upgraded at all."""
+    if not isinstance(driver, Upgradable) or observed.version is None or observed.phase is Phase.ABSENT:
+        return []
+    table = catalogue(yard().settings.home).of(driver.kind)
+    try:
+        offers = driver.offers()
+    except BoatyardError as error:
+        get_run_logger().info("what %s offers is not known now: %s", driver.kind, error)
+        offers = ()
+    return [support_condition(observed.version, offers, table, now.date())]
 
 
 def _backups(driver: Driver, observed: Observed, now: datetime) -> list[Condition]:

@@ -77,8 +77,7 @@ def upgrade_decision(op: Operation) -> Decision:
         return critical_path(op.plan_at(version, observed).only(Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL))
 
     now = op.yard.clock.now()
-    offered = [offer.version for offer in driver.offers()]
-    decision = decide_maintenance(op.cluster, observed, offered, now, expected=expected)
+    decision = decide_maintenance(op.cluster, observed, driver.offers(), now, expected=expected)
     if decision.to is not None and op.cluster.policy.upgrade.approve:
         decision = _left_to_a_person(op, decision)
     return _told(op, decision)

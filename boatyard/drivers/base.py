@@ -15,6 +15,7 @@ from boatyard.clock import Clock, Deadline
 from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
 from boatyard.versions.offer import Offer
+from boatyard.versions.skew import Tool
 
 Report = Callable[[str], None]
 """Takes one line of progress for people; must be cheap and never raise."""
@@ -176,6 +177,15 @@ class Upgradable(Protocol):
 
     def upgrade_pool(self, pool: Pool, to: str, *, surge: int, drain_timeout: float) -> None:
         """Every node at kubelet `to`, node by node: surge, cordon, evict, delete. `drain_timeout` in seconds a node."""
+        ...
+
+
+@runtime_checkable
+class MadeByProgram(Protocol):
+    """A program on this machine makes and upgrades the clusters; it takes Kubernetes versions of a range of its own."""
+
+    def program(self) -> Tool:
+        """It, with its version. Reads only; a `BoatyardError` where it cannot be asked."""
         ...
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boatyard.clock import Clock, Deadline, SystemClock
-from boatyard.drivers.base import Driver, Env, Report, Upgradable
+from boatyard.drivers.base import Driver, Env, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
 from boatyard.errors import BoatyardError, NotFound, Permanent, Unsafe
@@ -17,7 +17,8 @@ from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Lease
 from boatyard.tools import Toolbox
-from boatyard.versions import Minor, Version, path
+from boatyard.versions import explain, path
+from boatyard.versions.skew import Tool
 
 if TYPE_CHECKING:
     from boatyard.store import Store  # half a second of SQLAlchemy, which read-only verbs do without
@@ -83,6 +84,20 @@ def plan_for(driver: Driver, cluster: Cluster, observed: Observed, base: Path) -
     return plan
 
 
+def _not_coming_along(cluster: Cluster, observed: Observed) -> dict[str, str]:
+    """Node → kubelet of pools that the spec does not have: an upgrade leaves them as they are."""
+    strangers = [pool for pool in observed.pools.values() if cluster.pool(pool.name) is None]
+    return {node: version for pool in strangers for node, version in pool.versions.items()}
+
+
+def _program(driver: Driver) -> Tool | None:
+    """What makes the driver's clusters here; None where nothing does, or it cannot be asked: a step will say so."""
+    try:
+        return driver.program() if isinstance(driver, MadeByProgram) else None
+    except (BoatyardError, OSError):
+        return None
+
+
 @dataclass
 class Operation:
     """A cluster under lease. Every change goes through `carry_out`, is fenced and journalled."""
@@ -144,19 +159,20 @@ class Operation:
     def at_version(self, to: str) -> Cluster:
         """The cluster, wanting Kubernetes `to`. `Unsafe` for a downgrade, `Permanent` for what nobody offers."""
         observed = self.observe()
+        driver = self.driver()
         if observed.version is not None:
             path(observed.version, to)
-        driver = self.driver()
-        offered = tuple(offer.version for offer in driver.offers()) if isinstance(driver, Upgradable) else ()
-        if offered and Minor.parse(to) not in {Minor.parse(version) for version in offered}:
-            raise Permanent(
-                f"Kubernetes {to} is not offered for {driver.kind} clusters; there are {', '.join(sorted(offered))}."
-            )
-        if Version.parse(to).patch is not None and str(Minor.parse(to)) in offered:
-            raise Permanent(
-                f"{driver.kind} clusters have no patch levels, so {to} cannot be reached.",
-                hint=f"Upgrade to {Minor.parse(to)}.",
-            )
+        offers = driver.offers() if isinstance(driver, Upgradable) else ()
+        why = explain(
+            observed.version,
+            to,
+            offered=[offer.version for offer in offers],
+            kubelets=_not_coming_along(self.cluster, observed),
+            tool=_program(driver),
+            kind=driver.kind,
+        )
+        if why is not None:
+            raise Permanent(why)
         return self.cluster.at_version(to)
 
     def change_desired(self, cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from boatyard.errors import NotFound, Permanent, Unsafe
 from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Step, Verb, nodes
 from boatyard.spec.models import App, Cluster, Pool
-from boatyard.versions.minor import Minor, Version, kubelet_problem, path
+from boatyard.versions import Minor, Version, kubelet_problem, path
 
 FALLBACK = timedelta(seconds=30)
 

@@ -12,7 +12,7 @@ from boatyard.plan.model import Observed, Phase
 from boatyard.spec.models import Cluster, Hibernate, Idle
 from boatyard.spec.types import format_duration
 from boatyard.spec.windows import SleepSchedule, Window
-from boatyard.versions import Minor, Version, path, target
+from boatyard.versions import Minor, Offer, newest, path, target
 
 _CLOCK_SKEW = timedelta(minutes=5)
 """A time further in the future than this is a wrong clock, and no reason to act."""
@@ -195,7 +195,7 @@ def decide_hibernation(
 def decide_maintenance(
     cluster: Cluster,
     observed: Observed,
-    offered: Sequence[str],
+    offered: Sequence[str | Offer],
     now: datetime,
     *,
     expected: Callable[[str], timedelta],
@@ -204,7 +204,8 @@ def decide_maintenance(
 
     Only inside the window, only as far as the channel allows, one minor at a time, and only when it can end before the
     window closes. Pools that an earlier upgrade left behind come first: then `to` is the control plane's own version.
-    offered: what the provider can run now. expected: how long the upgrade to a version takes.
+    offered: what the provider can run now; empty where it cannot be asked. expected: how long the upgrade to a version
+    takes.
     """
     window = _window(cluster, now)
     if isinstance(window, Decision):
@@ -233,11 +234,13 @@ def _window(cluster: Cluster, now: datetime) -> datetime | Decision:
     return closes or _keep(f"its window is closed until {window.next_open(now):%Y-%m-%d %H:%M} UTC")
 
 
-def _upgrade(cluster: Cluster, observed: Observed, offered: Sequence[str], current: str) -> Decision:
+def _upgrade(cluster: Cluster, observed: Observed, offered: Sequence[str | Offer], current: str) -> Decision:
     here = Minor.parse(current)
     behind = sorted({pool.name for pool in observed.pools.values() for v in pool.versions.values() if _older(v, here)})
     if behind:
         return Decision(Action.UPGRADE, f"pools {', '.join(behind)} are behind the control plane at {current}", current)
+    if not offered:
+        return _keep("its provider cannot be asked now what it offers")
     channel = cluster.kubernetes.channel
     goal = target(channel, offered, current)
     if goal is None:
@@ -245,7 +248,7 @@ def _upgrade(cluster: Cluster, observed: Observed, offered: Sequence[str], curre
     steps = path(current, goal)
     if not steps:
         return Decision(Action.UPGRADE, f"{goal} is the newest patch of {here}", goal)
-    to = _newest_patch(offered, steps[0])
+    to = newest((each.version if isinstance(each, Offer) else each for each in offered), steps[0])
     if to is None:
         return _keep(f"channel {channel} leads to {goal}, but {steps[0]} on the way there is not offered")
     way = f", on the way to {goal}" if len(steps) > 1 else ""
@@ -254,8 +257,3 @@ def _upgrade(cluster: Cluster, observed: Observed, offered: Sequence[str], curre
 
 def _older(kubelet: str, control_plane: Minor) -> bool:
     return Minor.parse(kubelet) < control_plane
-
-
-def _newest_patch(offered: Sequence[str], minor: str) -> str | None:
-    versions = [v for v in map(Version.parse, offered) if not v.prerelease and str(v.of) == minor]
-    return max(versions, key=lambda v: -1 if v.patch is None else v.patch).text if versions else None

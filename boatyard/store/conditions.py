@@ -29,9 +29,10 @@ class Conditions:
         now: datetime | None = None,
         fence: int | None = None,
     ) -> bool:
-        """Write down a finding of `now`; True if the status changed (or is the first), which moves the transition time.
+        """Write down a finding of `now`; True if it is news, which moves the transition time.
 
-        A finding older than the one that stands is dropped. `NotFound` for a cluster the store does not know.
+        News are the first finding, another status, and another reason why it is False: what ended soon has ended. A
+        finding older than the one that stands is dropped. `NotFound` for a cluster the store does not know.
         """
         at = self._clock.now() if now is None else now
         key = (conditions.c.cluster == cluster, conditions.c.type == type)
@@ -41,7 +42,8 @@ class Conditions:
             old = connection.execute(sa.select(conditions).where(*key)).one_or_none()
             if old is not None and old.checked_at > at:
                 return False
-            since = old.transition_at if old is not None and old.status == status else at
+            same = old is not None and old.status == status and (status != "False" or old.reason == reason)
+            since = old.transition_at if old is not None and same else at
             values = {
                 "cluster": cluster,
                 "type": type,
@@ -53,7 +55,7 @@ class Conditions:
             }
             statement = upsert(connection, conditions, values)
             connection.execute(statement.on_conflict_do_update(index_elements=["cluster", "type"], set_=values))
-            return old is None or old.status != status
+            return not same
 
     def list(self, cluster: str | None = None) -> list[Condition]:
         """By cluster and type."""

@@ -112,10 +112,17 @@ class Catalogue:
     def upstream(self) -> Table:
         return self.tables[UPSTREAM]
 
-    @property
-    def as_of(self) -> date:
-        """The day of the oldest table: everything is at least as new."""
-        return min(table.as_of for table in self.tables.values())
+    def of(self, kind: str) -> Table:
+        """The table of a driver's provider; upstream's where it has none of its own."""
+        return self.tables.get(kind, self.upstream)
+
+    def stale(self, today: date) -> str:
+        """Which tables miss a minor by their age, in one sentence with what to do; "" when none does."""
+        old = {name: table.as_of for name, table in self.tables.items() if table.stale(today)}
+        if not old:
+            return ""
+        told = ", ".join(f"{name} of {day}" for name, day in sorted(old.items()))
+        return f"Dates of support are older than {STALE_DAYS} days ({told}): `boatyard versions --refresh` reads newer."
 
 
 def catalogue(home: Path | None = None) -> Catalogue:

@@ -22,7 +22,8 @@ class Offer:
     deprecated: still taken, but the provider advises against it. end_of_support, end_of_extended_support: the last day
     of each; None where it is not known, or where there is no such support. estimated: an end is not announced to the
     day, or could not be confirmed. source, as_of: who offers it, asked when. dates_source, dates_as_of: who says the
-    ends, where that is somebody else.
+    ends, where that is somebody else. channels: those of the provider's own release channels that carry it, such as
+    GKE's; empty where it has none.
     """
 
     version: str
@@ -35,6 +36,7 @@ class Offer:
     estimated: bool = False
     dates_source: str = ""
     dates_as_of: date | None = None
+    channels: frozenset[str] = frozenset()
 
     @property
     def minor(self) -> Minor:

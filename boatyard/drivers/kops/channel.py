@@ -25,12 +25,14 @@ from boatyard.clock import Clock
 from boatyard.errors import BoatyardError, InvalidSpec, Temporary
 from boatyard.versions.minor import Minor
 from boatyard.versions.offer import Offer
+from boatyard.versions.skew import Tool
 
 BASE = "https://raw.githubusercontent.com/kubernetes/kops/master/channels/"
 """Where `stable` and `alpha` are: kOps' DefaultChannelBase."""
 
 SUPPORTED_BEHIND = 3
 """Minors behind kOps' own that are supported (recorded: kOps 1.36.2 names 1.33 as the oldest)."""
+
 ALLOWED_BEHIND = 5
 """Minors behind kOps' own that it still takes, deprecated (from kOps 1.37's source: 1.32)."""
 
@@ -100,7 +102,7 @@ class Channel:
 
     def refusal(self, version: str, kops: str) -> str:
         """Why `kops create` and `update` refuse this full version; empty when they do not. kops: its own version."""
-        if too := too_far(version, kops):
+        if too := program(kops).refusal(version):
             return too
         own, rule = _rule(self.kops, kops), _rule(self.kubernetes, version)
         if own and own.required and order(own.required) > order(kops):
@@ -123,14 +125,9 @@ class Channel:
         return None
 
 
-def too_far(version: str, kops: str) -> str:
-    """Why this kOps cannot have this Kubernetes, by their minors alone; empty when it can."""
-    own, wanted = Minor.parse(kops), Minor.parse(version)
-    if wanted > own:
-        return f"kOps {kops} takes Kubernetes up to {own}, {version} needs a kOps {wanted}"
-    if own.ahead_of(wanted) > ALLOWED_BEHIND:
-        return f"kOps {kops} takes Kubernetes {own.plus(-ALLOWED_BEHIND)} to {own}, not {version}"
-    return ""
+def program(kops: str) -> Tool:
+    """kOps of this version, and the Kubernetes it takes: https://kops.sigs.k8s.io/welcome/releases/."""
+    return Tool("kOps", kops, behind=ALLOWED_BEHIND)
 
 
 def load(

@@ -9,6 +9,7 @@ from boatyard.plan.compute import compute
 from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
 from boatyard.versions.offer import Offer
+from boatyard.versions.skew import Tool
 
 if TYPE_CHECKING:
     from boatyard.drivers.kops.reach import Reach  # boto3: half a second that looking at facts and plans does without
@@ -130,6 +131,11 @@ class Driver:
         from boatyard.drivers.kops.versioning import offers
 
         return offers(self._reach)
+
+    def program(self) -> Tool:
+        from boatyard.drivers.kops.versioning import program
+
+        return program(self._reach)
 
     def upgrade_control_plane(self, to: str) -> None:
         from boatyard.drivers.kops.upgrade import upgrade_control_plane

@@ -13,6 +13,7 @@ from boatyard.errors import BoatyardError, InvalidSpec, Unsafe
 from boatyard.versions import Version, path
 from boatyard.versions.catalogue import catalogue
 from boatyard.versions.offer import Offer
+from boatyard.versions.skew import Tool
 
 
 def channel_of(reach: Reach) -> Channel:
@@ -58,16 +59,21 @@ def newer_kops(reach: Reach, record: Record) -> str:
 def offers(reach: Reach) -> tuple[Offer, ...]:
     """What the channel recommends of each minor that both the kOps here and this driver take.
 
-    Where kOps or its channel cannot be asked now, the driver's minors. kOps mends no Kubernetes itself, so the ends of
-    support are upstream's.
+    () where kOps or its channel cannot be asked now. kOps mends no Kubernetes itself, so the ends of support are
+    upstream's.
     """
-    minors = Provider.minors
     try:
         found = channel_of(reach).offers(own_version(reach))
     except (BoatyardError, OSError) as error:
-        why = f"the minors that Boatyard drives; the kOps channel was not read: {error}"
-        found = tuple(Offer(minor, source=why) for minor in minors)
-    return catalogue(reach.env.home).upstream.dated(offer for offer in found if str(offer.minor) in minors)
+        reach.env.report(f"what kOps offers is not known now: {error}")
+        return ()
+    driven = [offer for offer in found if str(offer.minor) in Provider.minors]
+    return catalogue(reach.env.home).upstream.dated(driven)
+
+
+def program(reach: Reach) -> Tool:
+    """The kOps that is here, and what it takes."""
+    return channel.program(own_version(reach))
 
 
 def full_version(reach: Reach, wanted: str) -> str:

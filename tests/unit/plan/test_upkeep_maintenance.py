@@ -12,6 +12,7 @@ from boatyard.plan.upkeep import Action, decide_hibernation, decide_maintenance
 from boatyard.spec.models import Cluster
 from boatyard.spec.windows import Window
 from boatyard.versions import Minor
+from boatyard.versions.channels import CHANNELS
 
 OFFERED = ["1.33.9", "1.34.2", "1.34.5", "1.35.1", "1.36.0", "1.37.0-rc.1"]
 WINDOW = "Sat 02:00-06:00 Europe/Berlin"
@@ -48,6 +49,9 @@ def running(version: str, *kubelets: str) -> Observed:
         ("rapid", running("1.35.1", "1.35.1", "1.34.5"), "1.35.1", "pools web are behind"),
         ("rapid", running("1.32.0"), "1.33.9", "on the way to 1.36.0"),
         ("rapid", running("1.30.0"), None, "1.31 on the way there is not offered"),
+        ("n-1", running("1.34.5"), "1.35.1", "channel n-1 allows 1.35.1"),
+        ("patch", running("1.34.2"), "1.34.5", "newest patch of 1.34"),
+        ("patch", running("1.34.5"), None, "newest that channel patch allows"),
         ("rapid", Observed(phase=Phase.HIBERNATED, version="1.33"), None, "hibernated"),
         ("rapid", Observed(phase=Phase.BROKEN), None, "broken"),
     ],
@@ -78,6 +82,11 @@ def test_an_upgrade_that_just_fits_is_done() -> None:
     assert decision.action is Action.UPGRADE
 
 
+def test_where_the_provider_cannot_be_asked_nothing_happens() -> None:
+    decision = decide_maintenance(cluster(), running("1.35.1"), [], INSIDE, expected=lambda _: HOUR)
+    assert (decision.action, decision.reason) == (Action.KEEP, "its provider cannot be asked now what it offers")
+
+
 def test_without_a_window_nothing_happens_by_schedule() -> None:
     never = cluster(protect=False)
     decision = decide_maintenance(never, running("1.33.9"), OFFERED, INSIDE, expected=lambda _: HOUR)
@@ -90,7 +99,7 @@ VERSIONS = st.builds(lambda minor, patch: f"1.{minor}.{patch}", st.integers(28, 
 @given(
     current=VERSIONS,
     offered=st.lists(VERSIONS, max_size=12),
-    channel=st.sampled_from(["rapid", "regular", "stable", "pinned"]),
+    channel=st.sampled_from(CHANNELS),
     minutes=st.integers(0, 60 * 24 * 14),
     takes=st.integers(0, 300),
 )

@@ -6,14 +6,19 @@ from boatyard.clock import ManualClock
 from boatyard.store.store import Store
 
 
-def test_the_transition_time_moves_only_with_the_status(store: Store, clock: ManualClock) -> None:
+def test_the_transition_time_moves_with_the_status_and_with_the_reason_of_a_false(
+    store: Store, clock: ManualClock
+) -> None:
     store.clusters.put({"name": "shop"})
     findings = [
         ("True", "Fine", True, 0),
         ("True", "StillFine", False, 0),
         ("False", "NodeLost", True, 2),
-        ("False", "NodesLost", False, 2),
-        ("Unknown", "NoAnswer", True, 4),
+        ("False", "NodeLost", False, 2),
+        ("False", "NodesLost", True, 4),
+        ("False", "NodesLost", False, 4),
+        ("Unknown", "NoAnswer", True, 6),
+        ("Unknown", "NotAsked", False, 6),
     ]
     start = clock.now()
     for minute, (status, reason, changes, since) in enumerate(findings):
