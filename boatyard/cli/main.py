@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "init": "Write a commented example of a cluster's spec.",
         "schema": "Print the spec's JSON Schema, for editors.",
         "compare": "Compare the distributions that can be driven.",
+        "versions": "Show which versions are offered, and when support ends.",
         "completion": "Print the completion script for a shell.",
     },
     "Desired state": {

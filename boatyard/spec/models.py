@@ -41,9 +41,9 @@ class Kubernetes(Model):
     version: VersionText
     """`1.35` or `1.35.2`. A floor unless `channel` is `pinned`: scheduled maintenance may be ahead of it."""
     channel: Literal["rapid", "regular", "stable", "n-1", "n-2", "patch", "pinned"] = "stable"
-    """How far scheduled maintenance may go by itself: `rapid` to the newest minor, `regular` one behind, `stable` two, or
-    as the provider's own channels of these names say; `n-1`, `n-2` always so many behind the newest; `patch` stays in
-    its minor; `pinned` goes nowhere."""
+    """How far scheduled maintenance may go by itself: `rapid` to the newest minor, `regular` one behind, `stable` two,
+    or as the provider's own channels of these names say; `n-1`, `n-2` always so many behind the newest; `patch` stays
+    in its minor; `pinned` goes nowhere."""
 
 
 class ControlPlane(Model):

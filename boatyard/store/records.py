@@ -115,7 +115,7 @@ def settle_outcome(entry: Entry, lease: Lease | None, now: datetime) -> Entry:
 
 @dataclass(frozen=True)
 class Condition:
-    """One fact about a cluster's health. checked_at moves at every look, transition_at with `status` and a False's reason."""
+    """One fact about a cluster's health. checked_at moves at each look, transition_at with the status."""
 
     cluster: str
     type: str

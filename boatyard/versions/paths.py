@@ -69,7 +69,7 @@ def _not_offered(to: str, hops: Sequence[str], offered: Sequence[str], kind: str
         return None
     minors = {Minor.parse(version) for version in offered}
     wanted = Version.parse(to)
-    clusters = f"{kind} clusters" if kind else "this cluster"
+    clusters = f"{kind} clusters" if kind else "this provider's clusters"
     if wanted.of not in minors:
         return f"Kubernetes {to} is not offered for {clusters}; there are {', '.join(in_order(offered))}."
     missing = [hop for hop in hops if Minor.parse(hop) not in minors]
@@ -81,7 +81,7 @@ def _not_offered(to: str, hops: Sequence[str], offered: Sequence[str], kind: str
     if wanted.prerelease and to not in offered:
         return f"Kubernetes {to} is a pre-release that is not offered for {clusters}."
     if wanted.patch is not None and str(wanted.of) in offered:
-        return f"{clusters[:1].upper()}{clusters[1:]} have no patch levels, so {to} cannot be reached; say {wanted.of}."
+        return f"Kubernetes {to} cannot be reached: {clusters} have no patch levels; say {wanted.of}."
     return None
 
 

@@ -20,20 +20,26 @@ def command(out: Out, fix: bool) -> int:
 
     Exit code 9 when something required is missing.
     """
+    from boatyard.clock import SystemClock
     from boatyard.settings import Settings
     from boatyard.tools import Toolbox
+    from boatyard.versions.catalogue import catalogue
 
     settings = Settings.load()
     if fix:
         Toolbox(settings.cache, lambda line: click.echo(line, err=True)).ensure()
     found = Toolbox(settings.cache).prerequisites(settings.home)
     missing = [each.name for each in found if each.required and each.state != "ok"]
-    out.emit({"ok": not missing, "missing": missing, "prerequisites": [_document(each) for each in found]})
+    stale = catalogue(settings.home).stale(SystemClock().now().date())
+    documents = [_document(each) for each in found]
+    out.emit({"ok": not missing, "missing": missing, "prerequisites": documents, "stale": stale or None})
     if not out.json:
         out.table(("", "WHAT", "VERSION", "SOURCE"), [_row(each) for each in found])
         _advise(out, found)
         out.line()
         out.say(f"Missing: {', '.join(missing)}." if missing else "All that is required is there.")
+        if stale:
+            out.say(stale)
     return 9 if missing else 0
 
 

@@ -8,10 +8,8 @@ import hashlib
 import json
 import operator
 import os
-import queue
 import re
 import threading
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from boatyard.clock import Clock
-from boatyard.errors import BoatyardError, InvalidSpec, Temporary
+from boatyard.errors import BoatyardError, InvalidSpec
+from boatyard.tools.page import Fetch, download
 from boatyard.versions.minor import Minor
 from boatyard.versions.offer import Offer
 from boatyard.versions.skew import Tool
@@ -37,10 +36,7 @@ ALLOWED_BEHIND = 5
 """Minors behind kOps' own that it still takes, deprecated (from kOps 1.37's source: 1.32)."""
 
 _FRESH = timedelta(hours=1)
-_LIMIT = 1 << 20  # bytes; the stable channel takes 9 KB
 _PART = re.compile(r"(>=|<=|>|<|=|==|!=)?v?([0-9][0-9A-Za-z.+-]*)")
-
-Fetch = Callable[[str, float], bytes]
 
 
 @dataclass(frozen=True)
@@ -246,28 +242,6 @@ def _file(address: str) -> str:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSpec([f"The kOps channel {path} cannot be read: {error}."]) from None
-
-
-def download(address: str, timeout: float) -> bytes:
-    """What stands at an address, in `timeout` seconds at most, the name look-up too. `Temporary` when it fails."""
-    answer: queue.SimpleQueue[bytes | str] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            request = urllib.request.Request(address, headers={"User-Agent": "boatyard"})  # noqa: S310 - see `resolve`
-            with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
-                answer.put(response.read(_LIMIT))
-        except (OSError, ValueError) as error:
-            answer.put(str(getattr(error, "reason", None) or error))
-
-    threading.Thread(target=ask, name="kops-channel", daemon=True).start()  # a name look-up cannot be ended
-    try:
-        came = answer.get(timeout=timeout)
-    except queue.Empty:
-        came = f"no answer within {timeout:g} s"
-    if isinstance(came, str):
-        raise Temporary(f"{address} cannot be read: {came}.", delay=10.0)
-    return came
 
 
 def _copy(kept: Path, address: str) -> Channel | None:

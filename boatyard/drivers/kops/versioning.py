@@ -65,7 +65,7 @@ def offers(reach: Reach) -> tuple[Offer, ...]:
     try:
         found = channel_of(reach).offers(own_version(reach))
     except (BoatyardError, OSError) as error:
-        reach.env.report(f"what kOps offers is not known now: {error}")
+        reach.env.report(f"kOps cannot be asked now what it offers: {error}")
         return ()
     driven = [offer for offer in found if str(offer.minor) in Provider.minors]
     return catalogue(reach.env.home).upstream.dated(driven)

@@ -75,7 +75,7 @@ def test_why_there_is_no_way_is_one_sentence(current: str | None, to: str, more:
 
 def test_a_provider_without_patch_levels_says_so() -> None:
     said = explain("1.34", "1.35.2", offered=["1.34", "1.35"], kind="kwok")
-    assert said == "Kwok clusters have no patch levels, so 1.35.2 cannot be reached; say 1.35."
+    assert said == "Kubernetes 1.35.2 cannot be reached: kwok clusters have no patch levels; say 1.35."
 
 
 def test_a_cluster_that_is_there_already_needs_no_offer() -> None:

@@ -1,11 +1,6 @@
 """kOps channels: versions, images, the kOps ↔ Kubernetes minor rule, and what happens while nobody answers."""
 
-import contextlib
-import socket
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -172,50 +167,3 @@ def test_a_damaged_copy_is_read_anew(tmp_path: Path, clock: ManualClock) -> None
     web = Web()
     assert channel.load("stable", folder=tmp_path, clock=clock, fetch=web).stale == ""
     assert web.asked == 1
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[str, threading.Event]]:
-    """Serves the case at /stable, nothing at /gone, and at /slow only once the event is set."""
-    gate = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/gone":
-                self.send_error(404)
-                return
-            if self.path == "/slow":
-                gate.wait(30)
-            with contextlib.suppress(BrokenPipeError):  # nobody waits any more
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(CASE.read_bytes())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads, httpd.block_on_close = True, False
-    threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{httpd.server_port}", gate
-    gate.set()
-    httpd.shutdown()
-    httpd.server_close()
-
-
-def test_a_download(server: tuple[str, threading.Event]) -> None:
-    url, gate = server
-    assert channel.download(f"{url}/stable", 10) == CASE.read_bytes()
-    with pytest.raises(Temporary, match="Not Found"):
-        channel.download(f"{url}/gone", 10)
-    with pytest.raises(Temporary, match="/slow cannot be read"):
-        channel.download(f"{url}/slow", 0.2)
-    gate.set()
-
-
-def test_a_host_that_does_not_answer() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        with pytest.raises(Temporary, match="cannot be read"):
-            channel.download(f"http://127.0.0.1:{port}/stable", 5)
