@@ -1,0 +1,77 @@
+"""Whose an object is: the app or Helm release it came with, the controller on top of it, or who wrote it last."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from boatyard.kube.objects import APP_LABEL, Ref, annotations, labels
+
+Json = dict[str, Any]
+
+_RELEASE, _RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+_DEEPEST = 10
+"""Owners above one another; Pod, ReplicaSet and Deployment are three."""
+
+CONTROL_PLANE = ("kube-controller-manager", "kube-scheduler", "kube-apiserver", "api-priority-and-fairness-config")
+"""How field managers begin that are parts of the control plane: they are upgraded with it."""
+
+
+class Owners:
+    """Knows every object that was read by its uid."""
+
+    def __init__(self, documents: Iterable[Json]) -> None:
+        self._by_uid: dict[str, Json] = {}
+        for document in documents:
+            if uid := document["metadata"].get("uid"):
+                self._by_uid[uid] = document
+
+    def top(self, document: Json) -> Json:
+        """The controller that is not controlled itself; the object where there is none, or it was not read."""
+        for _ in range(_DEEPEST):
+            reference = controller(document)
+            above = self._by_uid.get(reference["uid"]) if reference else None
+            if above is None:
+                return document
+            document = above
+        return document
+
+    def knows(self, uid: str) -> bool:
+        """Was an object of that uid read?"""
+        return uid in self._by_uid
+
+    def of(self, document: Json) -> str:
+        """For people: `Deployment shop/web (app shop)`, `Helm release shop/web`, `field manager kubectl`; maybe ""."""
+        top = self.top(document)
+        came = source(top) or source(document)
+        if top is not document:
+            return f"{Ref.of(top)} ({came})" if came else str(Ref.of(top))
+        return came or _above(document) or _writer(document)
+
+
+def controller(document: Json) -> Json | None:
+    """The owner reference of the controller."""
+    references = document["metadata"].get("ownerReferences") or ()
+    return next((each for each in references if each.get("controller")), None)
+
+
+def source(document: Json) -> str:
+    """The app or Helm release that an object belongs to by its own marks; "" when it has none."""
+    if app := labels(document).get(APP_LABEL):
+        return f"app {app}"
+    marks = annotations(document)
+    if name := marks.get(_RELEASE):
+        return f"Helm release {marks.get(_RELEASE_NAMESPACE) or 'default'}/{name}"
+    return ""
+
+
+def _above(document: Json) -> str:
+    reference = controller(document)
+    return f"{reference['kind']} {reference['name']}" if reference else ""
+
+
+def _writer(document: Json) -> str:
+    """Who wrote the object last, the control plane left out."""
+    entries = document["metadata"].get("managedFields") or ()
+    people = [each for each in entries if not str(each.get("manager") or "").startswith(CONTROL_PLANE)]
+    people = [each for each in people if each.get("subresource") != "status"] or people
+    newest = max(people, key=lambda each: str(each.get("time") or ""), default=None)
+    return f"field manager {newest.get('manager')}" if newest else ""
