@@ -1,6 +1,6 @@
 """The lifecycle of a cluster, one flow a file, in the order a user meets them:
 
-prerequisites → create → validate → deploy_apps → monitor → upgrade → scale → hibernate → delete;
+prerequisites → create → validate → deploy_apps → monitor → check_upgrade → upgrade → scale → hibernate → delete;
 apply does whatever of these is missing; lifecycle does them all; maintenance and cleanup_idle run by schedule;
 ephemeral answers events.
 """

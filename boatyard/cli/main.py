@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Look": {
         "status": "Show the fleet, or one cluster in detail.",
         "validate": "Check a cluster's health, line by line.",
+        "preflight": "Name what would break or block an upgrade.",
         "logs": "Show a cluster's journal: who did what, why and how it ended.",
         "aws": "Print IAM policies; find clusters in an account that nobody knows.",
         "kubeconfig": "Write a kubeconfig for a cluster.",

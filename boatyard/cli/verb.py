@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from boatyard.cli.failure import Stopped
+from boatyard.cli.failure import Stopped, shown
 from boatyard.cli.output import Out
 
 Run = Callable[..., int | None]
@@ -90,6 +90,21 @@ class Target(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         item = click.shell_completion.CompletionItem
         return [*(item(name) for name in _cluster_names(ctx, param, incomplete)), item(incomplete, type="file")]
+
+
+class KubernetesVersion(click.ParamType[str]):
+    """`1.36` or `1.36.2`; whether anybody offers it, the flow finds out."""
+
+    name = "VERSION"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        import re
+
+        from boatyard.spec.types import VERSION
+
+        if not re.fullmatch(VERSION, value):
+            self.fail(f"expected a version like 1.36 or 1.36.2, found {shown(value)}", param, ctx)
+        return value
 
 
 def cluster_argument(function: Run) -> Run:

@@ -1,37 +1,74 @@
 """Preflight of an upgrade as a whole: the cluster's objects, what its provider says, its backups, its waivers."""
 
-from boatyard.drivers.base import Driver
+from datetime import datetime
+from typing import Any, cast
+
+from boatyard.drivers.backup import backup_condition
+from boatyard.drivers.base import BackedUp, Driver, Finding
 from boatyard.drivers.operation import Yard
+from boatyard.errors import BoatyardError, Permanent, Temporary
+from boatyard.kube.apps import Sources
 from boatyard.kube.client import Client
 from boatyard.kube.objects import Ref
 from boatyard.kube.preflight.culprit import Culprit, in_order
-from boatyard.kube.preflight.look import look
+from boatyard.kube.preflight.look import Beside, look
+from boatyard.kube.preflight.waivers import apply_waivers
 from boatyard.spec.models import Cluster
+from boatyard.versions import Minor
 
 
 def find_culprits(driver: Driver, cluster: Cluster, to: str, *, yard: Yard) -> tuple[Culprit, ...]:
     """Everything that would break or block the upgrade to `to`, what stops it first. Reads only.
 
-    Raises what is `Temporary`, for the caller to try again.
+    Raises what is `Temporary`, for the caller to try again, and what `driver.kubeconfig` raises: a cluster that is
+    asleep or absent is no culprit.
     """
-    with Client(driver.kubeconfig()) as client:
-        found = look(client, to, yard.machine.now())
-    return in_order(found + provider(driver))
+    kubeconfig = cast(dict[str, Any], driver.kubeconfig())
+    findings = driver.preflight()
+    beside = Beside(
+        kubeconfig=kubeconfig,
+        apps=cluster.apps,
+        sources=Sources(yard.settings.home, yard.toolbox.path, yard.settings.home / "charts"),
+        surge=not any(each.blocks for each in findings),
+    )
+    with Client(kubeconfig) as client:
+        found = look(client, to, yard.machine.now(), beside)
+    found += [_provider(driver, each) for each in findings] + _backups(driver, yard.machine.now())
+    return in_order(apply_waivers(found, cluster.policy.upgrade.waivers, yard.clock.now().date()))
 
 
-def provider(driver: Driver) -> list[Culprit]:
-    """The findings of the driver's own preflight: quota, addresses, tools."""
-    return [
-        Culprit(
-            "provider",
-            Ref("", driver.kind, "", each.subject),
-            "",
-            _sentence(each.problem),
-            _sentence(each.fix),
-            each.blocks,
+def next_minor(driver: Driver) -> str:
+    """The minor after the one that runs. `Permanent` where that cannot be seen."""
+    observed = driver.observe()
+    if observed.version is None:
+        raise Permanent(
+            f"which Kubernetes runs cannot be seen: {observed.detail or f'the cluster is {observed.phase}'}."
         )
-        for each in driver.preflight()
-    ]
+    return str(Minor.parse(observed.version).plus(1))
+
+
+def _provider(driver: Driver, finding: Finding) -> Culprit:
+    """A finding of the driver's own preflight: quota, addresses, tools."""
+    ref = Ref("", driver.kind, "", finding.subject)
+    return Culprit("provider", ref, "", _sentence(finding.problem), _sentence(finding.fix), finding.blocks)
+
+
+def _backups(driver: Driver, now: datetime) -> list[Culprit]:
+    """etcd's backups, where the distribution makes some."""
+    if not isinstance(driver, BackedUp):
+        return []
+    ref = Ref("", "Backup", "", "etcd")
+    try:
+        condition = backup_condition(driver.backups(), now)
+    except Temporary:
+        raise
+    except BoatyardError as error:
+        fix = "Mend the access to where the backups are."
+        return [Culprit("not-looked-at", ref, "", f"The backups could not be read: {error}", fix)]
+    if condition.status == "True":
+        return []
+    fix = "See why etcd-manager makes none; without a backup there is no way back."
+    return [Culprit("backup-old", ref, "", _sentence(condition.message), fix)]
 
 
 def _sentence(text: str) -> str:

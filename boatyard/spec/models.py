@@ -24,6 +24,7 @@ from boatyard.spec.types import (
     WeekTime,
     Window,
 )
+from boatyard.spec.waivers import Waiver
 
 if TYPE_CHECKING:
     AnyProvider = ProviderSettings
@@ -138,6 +139,8 @@ class Upgrade(Model):
     """Nodes added above a pool's size while its nodes are replaced."""
     drain_timeout: Duration = timedelta(minutes=15)
     """How long a node's pods may take to leave before the step stops."""
+    waivers: tuple[Waiver, ...] = ()
+    """Findings of the preflight that may be ignored, each with a reason and a last day."""
     approve: bool = False
     """Wait in the Prefect UI for approval before steps that disrupt. Asking to delete or hibernate is approval."""
 

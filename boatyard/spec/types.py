@@ -5,7 +5,7 @@ Each is text in YAML and in JSON; the parsed form is what the rest of Boatyard w
 
 import ipaddress
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
@@ -54,6 +54,29 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["15m", "7d"]}),
+]
+
+
+_DAY_TEXT = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+
+
+def _day(text: Any) -> Any:
+    """`2026-12-31` → date; pydantic alone would take numbers and times, too."""
+    if isinstance(text, date):
+        return text
+    expected = "a day like 2026-12-31"
+    if not isinstance(text, str) or not _DAY_TEXT.fullmatch(text):
+        raise ValueError(expected)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{expected} that is in the calendar") from None
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": _DAY_TEXT.pattern, "examples": ["2026-12-31"]}),
 ]
 
 

@@ -2,24 +2,8 @@
 
 import click
 
-from boatyard.cli.failure import shown
 from boatyard.cli.output import Out
-from boatyard.cli.verb import cluster_argument, verb
-
-
-class KubernetesVersion(click.ParamType[str]):
-    """`1.36` or `1.36.2`; whether anybody offers it, the flow finds out."""
-
-    name = "VERSION"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        import re
-
-        from boatyard.spec.types import VERSION
-
-        if not re.fullmatch(VERSION, value):
-            self.fail(f"expected a version like 1.36 or 1.36.2, found {shown(value)}", param, ctx)
-        return value
+from boatyard.cli.verb import KubernetesVersion, cluster_argument, verb
 
 
 @verb("boatyard upgrade demo --to 1.36")

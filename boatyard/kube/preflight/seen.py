@@ -72,6 +72,11 @@ class Seen:
     releases: tuple[Json, ...] = ()
     unread: Mapping[str, BoatyardError] = field(default_factory=dict)
 
+    @property
+    def next(self) -> Minor:
+        """The minor that comes first on the way to the target: nodes follow the control plane before it goes on."""
+        return min(self.target, self.current.plus(1))
+
     def of(self, *types: Type) -> list[Json]:
         """All objects of these kinds, [] for those that are not served or could not be read."""
         return [document for each in types for document in self.kinds.get(each, ())]

@@ -1,0 +1,73 @@
+"""Add-ons of every cluster, by their images: kube-proxy by the skew policy, CoreDNS by what kubeadm installs."""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from boatyard.kube.objects import Ref
+from boatyard.kube.preflight.culprit import Culprit
+from boatyard.kube.preflight.owners import Owners
+from boatyard.kube.preflight.seen import PODS, Json, Seen
+from boatyard.versions import Minor
+
+PROXY_BEHIND = 3
+"""Minors kube-proxy may be behind the API server: https://kubernetes.io/releases/version-skew-policy/#kube-proxy"""
+
+_IMAGE = re.compile(r"(?:^|/)(?P<name>kube-proxy|coredns)(?:-[a-z0-9]+)?:v?(?P<tag>[0-9][^@/]*)")
+_NUMBERS = re.compile(r"[0-9]+")
+
+
+def addons(seen: Seen, owners: Owners) -> Iterator[Culprit]:
+    """One warning for each workload and version that is too old, or for kube-proxy too new."""
+    told: set[tuple[Ref, str]] = set()
+    for pod in seen.of(PODS):
+        if pod["metadata"]["namespace"] != "kube-system":
+            continue
+        for name, tag in _images(pod):
+            ref = Ref.of(owners.top(pod))
+            why = _proxy(tag, seen) if name == "kube-proxy" else _dns(tag, seen.target)
+            if why and (ref, tag) not in told:
+                told.add((ref, tag))
+                fix = f"Upgrade {name} with the control plane, or right after it."
+                yield Culprit("addon-skew", ref, owners.of(pod), f"{name} is {tag}; {why}.", fix, blocks=False)
+
+
+def _images(pod: Json) -> Iterator[tuple[str, str]]:
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        if found := _IMAGE.search(str(container.get("image") or "")):
+            yield found["name"], found["tag"]
+
+
+def _proxy(tag: str, seen: Seen) -> str:
+    try:
+        minor = Minor.parse(tag)
+    except ValueError:
+        return ""
+    behind = seen.next.ahead_of(minor)
+    if behind > PROXY_BEHIND:
+        return f"it is {behind} minors behind Kubernetes {seen.next}, and at most {PROXY_BEHIND} are supported"
+    return f"it is ahead of Kubernetes {seen.next}" if behind < 0 else ""
+
+
+def _dns(tag: str, target: Minor) -> str:
+    """Older than what came with the oldest minor whose nodes the target supports."""
+    oldest = coredns().get(target.plus(-3))
+    if oldest is None or _numbers(tag) >= _numbers(oldest):
+        return ""
+    return (
+        f"Kubernetes {target.plus(-3)} came with {oldest} already, {target} comes with {coredns().get(target, 'newer')}"
+    )
+
+
+def _numbers(tag: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in _NUMBERS.findall(tag.partition("-")[0])[:3])
+
+
+@functools.cache
+def coredns() -> dict[Minor, str]:
+    """Minor → the CoreDNS that kubeadm installs with it."""
+    table = yaml.load(Path(__file__).with_name("addons.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return {Minor.parse(minor): str(version) for minor, version in table["coredns"].items()}
