@@ -26,7 +26,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _items(value: Any) -> list[tuple[int, Mapping[str, Any]]]:
+def items(value: Any) -> list[tuple[int, Mapping[str, Any]]]:
+    """The mappings in a list, each with its position; nothing of what is no list."""
     return (
         [(at, item) for at, item in enumerate(value) if isinstance(item, Mapping)]
         if isinstance(value, Sequence)
@@ -37,7 +38,7 @@ def _items(value: Any) -> list[tuple[int, Mapping[str, Any]]]:
 def between_fields(data: Mapping[str, Any]) -> Iterator[Wrong]:
     """Rules that hold for every cluster, whichever way it came in."""
     for field, rules in (("pools", pool_rules), ("apps", app_rules)):
-        for at, item in _items(data.get(field)):
+        for at, item in items(data.get(field)):
             yield from (((field, at, *path), message) for path, message in rules(item))
     yield from _duplicates(data, "pools")
     yield from _duplicates(data, "apps")
@@ -77,7 +78,7 @@ def against_provider(data: Mapping[str, Any], settings: type[ProviderSettings]) 
             meant = did_you_mean(minor, settings.minors)
             yield ("kubernetes", "version"), f"found {shown(version)}, allowed {', '.join(settings.minors)}{meant}"
     sized = [(("control_plane", "size"), _mapping(data.get("control_plane")).get("size"))]
-    sized += [(("pools", at, "size"), pool.get("size")) for at, pool in _items(data.get("pools"))]  # type: ignore[misc]
+    sized += [(("pools", at, "size"), pool.get("size")) for at, pool in items(data.get("pools"))]  # type: ignore[misc]
     for path, size in sized:
         if settings.sizes and isinstance(size, str) and size not in settings.sizes:
             allowed = ", ".join(settings.sizes[:8]) + (", …" if len(settings.sizes) > 8 else "")
@@ -86,7 +87,7 @@ def against_provider(data: Mapping[str, Any], settings: type[ProviderSettings]) 
 
 def _duplicates(data: Mapping[str, Any], field: str) -> Iterator[Wrong]:
     first: dict[str, int] = {}
-    for at, item in _items(data.get(field)):
+    for at, item in items(data.get(field)):
         name = item.get("name")
         if not isinstance(name, str):
             continue
@@ -99,7 +100,7 @@ def _duplicates(data: Mapping[str, Any], field: str) -> Iterator[Wrong]:
 
 
 def _depends_on(data: Mapping[str, Any]) -> Iterator[Wrong]:
-    apps = _items(data.get("apps"))
+    apps = items(data.get("apps"))
     position: dict[str, int] = {}
     for at, app in apps:
         if isinstance(app.get("name"), str):
@@ -171,13 +172,14 @@ def _zones(data: Mapping[str, Any]) -> Iterator[Wrong]:
     policy = _mapping(data.get("policy"))
     window = _mapping(policy.get("maintenance")).get("window")
     if isinstance(window, str) and len(parts := window.split(" ")) == 3:
-        yield from _zone(("policy", "maintenance", "window"), parts[2])
+        yield from zone_problem(("policy", "maintenance", "window"), parts[2])
     zone = _mapping(policy.get("hibernate")).get("timezone")
     if isinstance(zone, str):
-        yield from _zone(("policy", "hibernate", "timezone"), zone)
+        yield from zone_problem(("policy", "hibernate", "timezone"), zone)
 
 
-def _zone(path: Path, zone: str) -> Iterator[Wrong]:
+def zone_problem(path: Path, zone: str) -> Iterator[Wrong]:
+    """A time zone that the database does not have."""
     if not known_zone(zone):
         meant = did_you_mean(zone, zone_names())
         yield path, f"found the time zone {shown(zone)}, allowed names like Europe/Berlin or UTC{meant}"

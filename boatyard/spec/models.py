@@ -143,6 +143,8 @@ class Upgrade(Model):
     """Findings of the preflight that may be ignored, each with a reason and a last day."""
     approve: bool = False
     """Wait in the Prefect UI for approval before steps that disrupt. Asking to delete or hibernate is approval."""
+    at_end_of_support: Literal["warn", "upgrade"] = "warn"
+    """`upgrade`: in the last window before its version's support ends, upgrade without soak days or approval."""
 
 
 class Idle(Model):

@@ -107,6 +107,7 @@ _DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun|daily)"
 WEEK_TIME = f"^{_DAY} {_TIME}$"
 WINDOW = rf"^{_DAY} {_TIME}-{_TIME}( [A-Za-z0-9_+\-/]{{1,64}})?$"
 CHART_VERSION = r"^[0-9A-Za-z~^<>=*][0-9A-Za-z.+\-~^<>=*|, ]{0,99}$"
+PERCENT = r"^(100|[1-9]?[0-9])%$"
 REPOSITORY = r"^https?://[^\s]{1,500}$"
 
 LabelMap = dict[
@@ -127,6 +128,9 @@ ChartVersion = Annotated[str, StringConstraints(pattern=CHART_VERSION)]
 
 Repository = Annotated[str, StringConstraints(pattern=REPOSITORY)]
 
+Percent = Annotated[str, StringConstraints(pattern=PERCENT)]
+"""`10%`, a whole number from 0 to 100."""
+
 PATTERN_WORDS = {
     NAME: "a name of at most 63 lower-case letters, digits and '-'",
     CLUSTER_NAME: "a name of lower-case letters, digits, '-' and '.'",
@@ -136,6 +140,7 @@ PATTERN_WORDS = {
     TAINT: "a taint like key=value:NoSchedule, with NoSchedule, PreferNoSchedule or NoExecute",
     WEEK_TIME: "a time of the week like 'Fri 20:00' or 'daily 20:00'",
     WINDOW: "a window like 'Sat 02:00-06:00 Europe/Berlin' or 'daily 22:00-04:00'",
+    PERCENT: "a share from 0% to 100%, like 10%",
     CHART_VERSION: "a chart version like 4.12.1",
     REPOSITORY: "an address that begins with https:// or http://",
 }

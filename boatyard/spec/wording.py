@@ -131,7 +131,7 @@ def allowed_keys(model: type[BaseModel], node: Node, path: Path) -> list[str]:
             here = next(iter(get_args(here)), None)
         here = _model_in(here, node.get(*path[: depth + 1])) or here
     found = _model_in(here, node.get(*path))
-    return list(found.model_fields) if found is not None else []
+    return [field.alias or name for name, field in found.model_fields.items()] if found is not None else []
 
 
 def _model_in(annotation: Any, node: Node | None) -> type[BaseModel] | None:

@@ -1,0 +1,173 @@
+"""The fleet as the scheduler of upgrades sees it: immutable values, gathered by whoever asks for a decision.
+
+All moments have a time zone. What a value is called in docs/upgrades.md it is called here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from boatyard.plan.model import Phase
+from boatyard.spec.models import Cluster
+from boatyard.spec.waves import Upgrades, mutexes_of, ring_of
+
+
+class Outcome(StrEnum):
+    """How an attempt to upgrade ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """It began to change the cluster and did not end well. Counts against the ring."""
+    BLOCKED = "blocked"
+    """A check before the first change refused it. Tried again in the next window; counts against nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One upgrade that has ended: `to` which version (an offered one's text), when, and how."""
+
+    to: str
+    begun: datetime
+    ended: datetime
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One cluster. Only clusters that exist are members.
+
+    ring: by `ring_of`; None when there are rings and none is its.
+    kind: which of the fleet's `offers` it can run: the provider's kind, or any other key the caller chose.
+    account: of the provider, for the limit of each account; None for none.
+    windows: the cluster's own `policy.maintenance.window`, else its ring's; () means never.
+    expected: how long one upgrade by one minor takes, with waking and putting back where the cluster sleeps.
+    healthy, health_since: what monitoring says, without its blips, and since when; of a sleeping cluster what it said
+    last. Time asleep counts like time awake.
+    reached: when the cluster came to the version it runs: the end of its last upgrade, else its creation.
+    pools_behind: pools older than the control plane, left by an upgrade that did not end.
+    by_hand: its `policy.upgrade.approve` leaves every upgrade to a person.
+    attempts: upgrades that ended, oldest first; those of the last 90 days suffice.
+    """
+
+    name: str
+    version: str
+    windows: tuple[str, ...]
+    reached: datetime
+    health_since: datetime
+    ring: str | None = "default"
+    kind: str = ""
+    account: str | None = None
+    channel: str = "stable"
+    expected: timedelta = timedelta(hours=1)
+    phase: Phase = Phase.RUNNING
+    healthy: bool = True
+    pools_behind: tuple[str, ...] = ()
+    mutexes: frozenset[int] = frozenset()
+    by_hand: bool = False
+    at_end_of_support: Literal["warn", "upgrade"] = "warn"
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An upgrade that is under way, by schedule or by hand: cluster, version, since when."""
+
+    name: str
+    to: str
+    begun: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version that a provider offers from `since` on; with a future `since` only a forecast sees it."""
+
+    version: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one kind of cluster can run, and when the support of each minor (`1.35`) ends, where that is known."""
+
+    releases: tuple[Release, ...] = ()
+    support_ends: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A person's word on a ring's taking a version. The newest answer of a ring and version holds."""
+
+    ring: str
+    target: str
+    granted: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """A fact: this ring has proved this version. To be kept once `decide` reports it; it is never lost again."""
+
+    ring: str
+    target: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A person lets a halted ring go on: what failed in it before `at` counts no more."""
+
+    ring: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """All that a decision depends on, besides the rules and the time. The order within the tuples means nothing."""
+
+    members: tuple[Member, ...] = ()
+    running: tuple[Running, ...] = ()
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
+    soaked: tuple[Soaked, ...] = ()
+    lifted: tuple[Lift, ...] = ()
+
+
+def member_of(
+    cluster: Cluster,
+    upgrades: Upgrades | None,
+    *,
+    version: str,
+    reached: datetime,
+    health_since: datetime,
+    expected: timedelta,
+    account: str | None = None,
+    phase: Phase = Phase.RUNNING,
+    healthy: bool = True,
+    pools_behind: tuple[str, ...] = (),
+    attempts: tuple[Attempt, ...] = (),
+) -> Member:
+    """A cluster's spec and what was observed of it, as the scheduler wants it; see `Member` for each."""
+    rules, policy = upgrades or Upgrades(), cluster.policy
+    ring = ring_of(rules, cluster.labels, policy.maintenance.ring)
+    own, of_ring = policy.maintenance.window, rules.ring(ring)
+    return Member(
+        name=cluster.name,
+        version=version,
+        windows=(own,) if own is not None else of_ring.windows if of_ring is not None else (),
+        reached=reached,
+        health_since=health_since,
+        ring=ring,
+        kind=cluster.provider.kind,
+        account=account,
+        channel=cluster.kubernetes.channel,
+        expected=expected,
+        phase=phase,
+        healthy=healthy,
+        pools_behind=pools_behind,
+        mutexes=mutexes_of(rules, cluster.name, cluster.labels),
+        by_hand=policy.upgrade.approve,
+        at_end_of_support=policy.upgrade.at_end_of_support,
+        attempts=attempts,
+    )
