@@ -4,67 +4,17 @@
 the questions, and keeps the facts; then calls it again, as often as it likes: every ten minutes, by schedule.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from boatyard.plan.fleet import FleetState, Soaked
+from boatyard.plan.admission import FLEET
+from boatyard.plan.fleet import Ask, FleetState, Halted, Running, Schedule, Verdict
+from boatyard.plan.model import Phase
+from boatyard.plan.scheduler import Scheduler, Start
+from boatyard.plan.seats import Seat
+from boatyard.spec.types import format_duration
 from boatyard.spec.waves import Waves
 
-__all__ = ["Ask", "Halted", "Schedule", "Verdict", "decide"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of one cluster now: its upgrade to `to` starts, or it waits (None).
-
-    reason: one clause for people, without the cluster's name.
-    target: the version it is to come to next, whether now or later; None when there is none.
-    wake: it sleeps: wake it first, and put it back afterwards.
-    forced: its support is about to end, so soak days and a missing approval are passed over.
-    """
-
-    name: str
-    reason: str
-    to: str | None = None
-    target: str | None = None
-    wake: bool = False
-    forced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question to people: may this ring take this version? The ring waits for an `Answer`."""
-
-    ring: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class Halted:
-    """A ring that stopped by itself, with the evidence in one clause; those behind it stand still as well."""
-
-    ring: str
-    target: str
-    failed: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A decision for the whole fleet.
-
-    verdicts: one a member, by name. starts: those with `to`, in the order in which to start them; they are within every
-    limit together with what is running already.
-    soaked: facts that are new. Keep them before anything is started: once a ring goes on to the next version, they
-    cannot be told from its clusters any more.
-    asks: approvals that are missing now and not refused. halted: rings that stand still by themselves.
-    """
-
-    verdicts: tuple[Verdict, ...]
-    starts: tuple[Verdict, ...] = ()
-    soaked: tuple[Soaked, ...] = ()
-    asks: tuple[Ask, ...] = ()
-    halted: tuple[Halted, ...] = ()
+__all__ = ["Ask", "Halted", "Schedule", "Verdict", "decide", "explain"]
 
 
 def decide(waves: Waves | None, state: FleetState, now: datetime) -> Schedule:
@@ -73,4 +23,79 @@ def decide(waves: Waves | None, state: FleetState, now: datetime) -> Schedule:
     waves: None for a fleet without `upgrades`: every cluster by itself, as its own window and channel allow.
     Deterministic: equal values in any order give the same schedule; ties go by ring, then by name.
     """
-    raise NotImplementedError
+    if now.tzinfo is None:
+        raise ValueError("a moment without a time zone cannot be compared")
+    now = now.astimezone(UTC)
+    scheduler = Scheduler(waves, state, now)
+    starts, facts = scheduler.look(now)
+    for seat in scheduler.admission.left_over():
+        seat.blocked_by = FLEET
+    running = {each.name: each for each in state.running}
+    started = {start.seat.member.name: _started(scheduler, start) for start in starts}
+    verdicts = tuple(
+        started.get(seat.member.name) or explain(scheduler, seat, now, running.get(seat.member.name))
+        for seat in scheduler.seats
+    )
+    return Schedule(
+        verdicts=verdicts,
+        starts=tuple(started.values()),
+        soaked=tuple(facts),
+        asks=scheduler.asks,
+        halted=scheduler.halted,
+    )
+
+
+def _started(scheduler: Scheduler, start: Start) -> Verdict:
+    seat = start.seat
+    if seat.pools_behind:
+        pools = ", ".join(sorted(seat.pools_behind))
+        reason = f"pools {pools} are behind the control plane at {seat.version}"
+    elif start.forced:
+        reason = f"support of {seat.version} ends, and this is the last window before, or it has ended already"
+    else:
+        reason = scheduler.choices.of(seat.key).reason
+    asleep = seat.member.phase is Phase.HIBERNATED
+    return Verdict(seat.member.name, reason, to=start.to, target=start.to, wake=asleep, forced=start.forced)
+
+
+def explain(scheduler: Scheduler, seat: Seat, now: datetime, running: Running | None = None) -> Verdict:
+    """Why a cluster does not start now: what lasts longest comes first.
+
+    With a `now` in the past, for which the scheduler keeps the last opening: why it did not start then.
+    """
+    name = seat.member.name
+    if seat.to is not None:
+        since = f" since {running.begun.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if running is not None else ""
+        return Verdict(name, f"its upgrade to {seat.to} is under way{since}", target=seat.to)
+    if (reason := scheduler.excluded(seat)) is not None:
+        return Verdict(name, reason)
+    opening = scheduler.opening(seat, now)
+    choice, (to, _) = scheduler.choices.of(seat.key), scheduler.wanted(seat, opening)
+    if to is None:
+        reason = choice.halt if seat.pools_behind and choice.halt is not None else choice.reason
+        return Verdict(name, reason, target=choice.target)
+    if seat.member.by_hand:
+        reason = f"an upgrade to {to} is due, and its policy asks for approval: start upgrade-cluster"
+    elif opening is None:
+        reason = scheduler.calendars[seat.member.windows].why_closed(now)
+    elif scheduler.tried(seat, to, opening):
+        reason = f"its upgrade to {to} was tried in this window already and did not come about"
+    elif seat.member.expected > opening.end - now:
+        reason = _no_fit(to, seat.member.expected, opening.end - now)
+    else:
+        reason = _limited(scheduler, seat) if seat.blocked_by is not None else f"an upgrade to {to} is due"
+    return Verdict(name, reason, target=to)
+
+
+def _no_fit(to: str, needed: timedelta, left: timedelta) -> str:
+    took, rest = format_duration(needed), format_duration(left)
+    return f"the upgrade to {to} takes about {took}, and the window closes in {rest}"
+
+
+def _limited(scheduler: Scheduler, seat: Seat) -> str:
+    limit = seat.blocked_by
+    if not isinstance(limit, int):
+        most = scheduler.admission.limits[limit]
+        return f"{limit} already has {most} {'upgrade' if most == 1 else 'upgrades'} under way, and no more are allowed"
+    busy = min(other.member.name for other in scheduler.seats if other.to is not None and limit in other.member.mutexes)
+    return f"it is never upgraded together with {busy}, whose upgrade is under way"

@@ -1,0 +1,210 @@
+"""What each ring has proved, by soak time that only healthy clusters earn; and failures, which stop what is behind."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from boatyard.plan.fleet import Halted, Lift, Outcome, Soaked
+from boatyard.plan.seats import Group, Key, Seat, Seats
+from boatyard.plan.targets import Way, finished, rank, way
+from boatyard.spec.types import format_duration
+from boatyard.spec.waves import Ring, Upgrades
+
+
+class Ways:
+    """What each group of clusters may take, from the versions that are offered now."""
+
+    def __init__(self) -> None:
+        self.offered: dict[str, tuple[str, ...]] = {}
+        self._known: dict[tuple[str, str, str], Way] = {}
+
+    def offer(self, kind: str, versions: Sequence[str]) -> None:
+        """From now on, clusters of this kind can run these."""
+        self.offered[kind] = tuple(versions)
+        self._known.clear()
+
+    def of(self, key: Key) -> Way:
+        """What clusters of that key may take."""
+        short = (key.kind, key.channel, key.version)
+        found = self._known.get(short)
+        if found is None:
+            found = self._known[short] = way(key.channel, self.offered.get(key.kind, ()), key.version)
+        return found
+
+    def leads_to(self, key: Key, target: str) -> bool:
+        """Whether the channel of clusters of that key goes to `target`, past it or through it."""
+        goal = self.of(key).goal
+        return goal is not None and rank(goal) >= rank(target)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a ring is with a target. since: soak time counts from here, None while it cannot; then one of the others.
+
+    behind: groups of clusters that have yet to come to it. unwell: clusters that run it and are not healthy. Neither:
+    no cluster of the ring goes there.
+    """
+
+    since: datetime | None = None
+    behind: tuple[Key, ...] = ()
+    unwell: tuple[Seat, ...] = ()
+
+
+class Proofs:
+    """Which ring has proved which target.
+
+    A ring has proved a target once all its clusters whose channel leads there run it, or a newer version, and those
+    that run it have all been healthy for the ring's soak time since they came to it. Where all have gone beyond it,
+    that is asked of the newer versions. Once proved stays proved. A ring in which no cluster takes part has nothing
+    to prove.
+    """
+
+    def __init__(self, rings: Sequence[Ring], seats: Seats, ways: Ways, soaked: Iterable[Soaked]) -> None:
+        positions = {ring.name: at for at, ring in enumerate(rings)}
+        self._rings = rings[:-1]  # nobody waits for the last
+        self._seats = seats
+        self._ways = ways
+        self._proved = {(positions[fact.ring], fact.target) for fact in soaked if fact.ring in positions}
+        self._due: dict[tuple[int, str], datetime] = {}
+        self._open: list[set[str]] = [set() for _ in self._rings]
+        self._changed = set(range(len(self._rings)))
+        self._floor = min((rank(seat.version) for seat in seats if seat.takes_part), default=None)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next soak ends, if nothing changes until then."""
+        return min(self._due.values(), default=None)
+
+    def offers_changed(self) -> None:
+        """Versions came out or went."""
+        versions = {version for offered in self._ways.offered.values() for version in offered}
+        wanted = {v for v in versions if finished(v) and self._floor is not None and rank(v) >= self._floor}
+        for at, targets in enumerate(self._open):
+            targets |= {version for version in wanted if (at, version) not in self._proved}
+        self._changed.update(range(len(self._rings)))
+
+    def ring_changed(self, ring: int) -> None:
+        """A cluster of it came to another version."""
+        if ring < len(self._rings):
+            self._changed.add(ring)
+
+    def settle(self, now: datetime) -> list[Soaked]:
+        """The facts that are new."""
+        for ring in self._changed:
+            for target in self._open[ring]:
+                self._measure(ring, target)
+        self._changed.clear()
+        ended = [key for key, due in self._due.items() if due <= now]
+        for ring, target in ended:
+            del self._due[ring, target]
+            self._open[ring].discard(target)
+            self._proved.add((ring, target))
+        return [Soaked(self._rings[ring].name, target, now) for ring, target in sorted(ended)]
+
+    def _measure(self, ring: int, target: str) -> None:
+        since = self.standing(ring, target).since
+        if since is None:
+            self._due.pop((ring, target), None)
+        else:
+            self._due[ring, target] = since + self._rings[ring].soak
+
+    def standing(self, ring: int, target: str) -> Standing:
+        """How far a ring is with a target that it has not proved."""
+        wanted = rank(target)
+        at: list[Group] = []
+        beyond: list[Group] = []
+        behind: list[Key] = []
+        for key, group in self._seats.groups[ring].items():
+            version = rank(key.version)
+            if version == wanted:
+                at.append(group)
+            elif version > wanted:
+                beyond.append(group)
+            elif self._ways.leads_to(key, target):
+                behind.append(key)
+        if behind:
+            return Standing(behind=tuple(behind))
+        counted = at or beyond
+        unwell = tuple(seat for group in counted for seat in group.unwell)
+        if unwell or not counted:
+            return Standing(unwell=unwell)
+        return Standing(since=max(group.well_since for group in counted))
+
+    def missing(self, ring: int, target: str) -> str | None:
+        """Why `ring` may not take the target yet, in one clause; None once every ring before it has proved it."""
+        for before in range(min(ring, len(self._rings))):
+            if (before, target) not in self._proved and self._seats.groups[before]:
+                return self._words(before, target)
+        return None
+
+    def _words(self, ring: int, target: str) -> str:
+        name, standing = self._rings[ring].name, self.standing(ring, target)
+        if standing.since is not None:
+            end, soak = standing.since + self._rings[ring].soak, format_duration(self._rings[ring].soak)
+            return f"ring {name} soaks {target} for {soak}, until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        if standing.behind:
+            seats = [seat for key in standing.behind for seat in self._seats.groups[ring][key].seats]
+            first = min(seats, key=lambda seat: seat.member.name)
+            rest = f" and {len(seats) - 1} more are" if len(seats) > 1 else " is"
+            at = first.version if len(standing.behind) == 1 else "older versions"
+            return f"ring {name} has not soaked {target}: {first.member.name}{rest} still at {at}"
+        if standing.unwell:
+            first = min(standing.unwell, key=lambda seat: seat.member.name)
+            return f"ring {name} earns no soak time for {target}: {first.member.name} is not healthy"
+        return f"no cluster of ring {name} goes to {target}, so it cannot be proved there"
+
+
+class Halts:
+    """Rings that stopped by themselves."""
+
+    def __init__(self, rules: Upgrades | None, seats: Seats, lifted: Iterable[Lift]) -> None:
+        self._rules = rules
+        self._seats = seats
+        self._lifted: dict[str, datetime] = {}
+        for lift in lifted:
+            self._lifted[lift.ring] = max(lift.at, self._lifted.get(lift.ring, lift.at))
+        self.found: dict[int, Halted] = {}
+        self.judge()
+
+    def judge(self) -> None:
+        """Look at all clusters again."""
+        self.found = {}
+        for at, ring in enumerate(self._rules.rings if self._rules is not None else ()):
+            seats = [seat for group in self._seats.groups[at].values() for seat in group.seats]
+            failed = sorted((seat.member.name, to) for seat in seats if (to := self.failed_at(seat)) is not None)
+            if self._rules is not None and failed and len(failed) / len(seats) >= self._rules.halt.ratio:
+                self.found[at] = self._halted(ring.name, failed, len(seats))
+
+    def _halted(self, ring: str, failed: list[tuple[str, str]], of: int) -> Halted:
+        target = max((to for _, to in failed), key=rank)
+        names = tuple(name for name, _ in failed)
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        reason = f"{len(names)} of the {of} clusters of ring {ring} failed at {target} or before it ({shown})"
+        return Halted(ring, target, names, reason)
+
+    def failed_at(self, seat: Seat) -> str | None:
+        """The version at which a cluster failed, as long as that is neither mended nor lifted."""
+        if self._rules is None:
+            return None
+        member = seat.member
+        lifted = self._lifted.get(member.ring or "")
+        ended = [attempt for attempt in member.attempts if attempt.outcome is not Outcome.BLOCKED]
+        if not ended:
+            return None
+        last = max(ended, key=lambda attempt: (attempt.ended, attempt.begun, attempt.to))
+        if last.outcome is Outcome.FAILED:
+            is_open = seat.reached <= last.ended and (lifted is None or last.ended > lifted)
+            return last.to if is_open else None
+        soon = member.health_since <= seat.reached + self._rules.halt.within
+        is_open = not seat.well and soon and (lifted is None or member.health_since > lifted)
+        return seat.version if is_open else None
+
+    def against(self, ring: int, target: str) -> str | None:
+        """Why a ring must not start `target`, in one clause. In the ring itself a newer one than what failed may."""
+        for at, halted in self.found.items():
+            if at < ring:
+                return f"ring {halted.ring} is halted: {halted.reason}"
+        own = self.found.get(ring)
+        if own is not None and rank(target) <= rank(own.target):
+            return f"its ring is halted: {own.reason}"
+        return None
