@@ -26,7 +26,19 @@ _EMULATED = re.compile(r"^(\s*- --emulated-version=)([0-9.]+)$", re.MULTILINE)
 _PATCHED = re.compile(r"(key: emulated-version\n(?:\s+override: \w+\n)?\s+value: \"?)([0-9.]+)(\"?)")
 
 
-def document(version: str, ports: Mapping[str, int], network: Network, tool: Callable[[str], Path]) -> str:
+AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n"
+"""One line a request: who asked for what, and with which answer."""
+
+
+def document(
+    version: str,
+    ports: Mapping[str, int],
+    network: Network,
+    tool: Callable[[str], Path],
+    *,
+    runtime_config: Mapping[str, bool] | None = None,
+    audit_policy: Path | None = None,
+) -> str:
     """The configuration a cluster is created from: every program by path, every port by number, loopback only.
 
     kwokctl's own wait asks `kubectl` for up to two minutes and then ends with 0 in any case. We judge readiness
@@ -40,6 +52,12 @@ def document(version: str, ports: Mapping[str, int], network: Network, tool: Cal
         **ports,
         **{option: str(tool(_TOOL.get(component, component))) for component, option in _OPTION.items()},
     }
+    if runtime_config:
+        options["kubeRuntimeConfig"] = ",".join(
+            f"{api}={str(on).lower()}" for api, on in sorted(runtime_config.items())
+        )
+    if audit_policy is not None:
+        options["kubeAuditPolicy"] = str(audit_policy)
     services = {"service-cluster-ip-range": network.services}
     alone = {
         "leader-elect": "false"

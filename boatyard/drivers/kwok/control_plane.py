@@ -5,10 +5,12 @@ import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from boatyard.drivers.base import Env
 from boatyard.drivers.kwok import access, config, ports, processes, state
 from boatyard.drivers.kwok.processes import COMPONENTS
+from boatyard.drivers.kwok.spec import Provider
 from boatyard.drivers.kwok.state import Intent, Layout, Record
 from boatyard.errors import NotFound, Permanent, Temporary, Unsafe
 from boatyard.kube.client import Client
@@ -115,6 +117,7 @@ class ControlPlane:
         self.env.fence()
         _remove(self.layout.folder)
         self.layout.config.unlink(missing_ok=True)
+        self.layout.audit_policy.unlink(missing_ok=True)
         self.env.fence()
         with state.locked(self.layout.workdir):
             self.layout.record.unlink(missing_ok=True)
@@ -164,8 +167,7 @@ class ControlPlane:
             record = self._reserve(record)
         record = replace(record, version=version)
         state.save(self.layout, record)
-        text = config.document(version, record.ports, self.cluster.network, self.env.tool)
-        state.write_atomically(self.layout.config, text)
+        state.write_atomically(self.layout.config, self._configuration(version, record))
         self.env.fence()
         self.env.report(f"{self.layout.name}: creating a control plane, Kubernetes {version}")
         # Without node leases: a restarted KWOK is somebody new to them, and would leave its nodes alone for 200 s.
@@ -174,6 +176,20 @@ class ControlPlane:
         if not config.installed(self.layout):
             raise Temporary(f"kwokctl did not finish the layout of {self.layout.folder}.")
         return record
+
+    def _configuration(self, version: str, record: Record) -> str:
+        provider = cast(Provider, self.cluster.provider)
+        policy = self.layout.audit_policy if provider.audit else None
+        if policy is not None:
+            state.write_atomically(policy, config.AUDIT_POLICY)
+        return config.document(
+            version,
+            record.ports,
+            self.cluster.network,
+            self.env.tool,
+            runtime_config=provider.runtime_config,
+            audit_policy=policy,
+        )
 
     def _start(self, missing: list[str]) -> None:
         self._check_ports(missing)

@@ -15,7 +15,11 @@ def residue(layout: Layout) -> list[Residue]:
     ]
     left += [Residue("port", f"127.0.0.1:{port}", owner) for _, port in sorted(processes.listeners(found))]
     left += [Residue("folder", str(path), owner) for path in (layout.folder,) if path.exists()]
-    left += [Residue("file", str(path), owner) for path in (layout.config, layout.record) if path.exists()]
+    left += [
+        Residue("file", str(path), owner)
+        for path in (layout.config, layout.audit_policy, layout.record)
+        if path.exists()
+    ]
     if (record := state.load_or_none(layout)) is not None:
         left += [Residue("port reservation", str(port), owner) for port in sorted(record.ports.values())]
     return left

@@ -1,8 +1,12 @@
 """What a user may say of a kwok cluster."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import StringConstraints
 
 from boatyard.spec.provider import ProviderSettings
+
+ApiVersion = Annotated[str, StringConstraints(pattern=r"^(api/(all|ga|beta|alpha)|[a-z0-9.-]{1,253}/v[a-z0-9]{1,20})$")]
 
 
 class Provider(ProviderSettings):
@@ -11,6 +15,12 @@ class Provider(ProviderSettings):
     minors: ClassVar[tuple[str, ...]] = ("1.33", "1.34", "1.35", "1.36")
 
     kind: Literal["kwok"]
+    runtime_config: dict[ApiVersion, bool] = {}
+    """APIs that the server is to serve beside its usual ones, or not to serve, like `{"storage.k8s.io/v1beta1": true}`.
+    Read when the cluster is created."""
+    audit: bool = False
+    """Write each request to the API server, without its body, to `audit.log` beside the cluster's other logs.
+    Read when the cluster is created."""
 
 
 EXAMPLE = """\

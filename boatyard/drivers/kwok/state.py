@@ -4,6 +4,7 @@
       lock                      held while ports are chosen
       records/NAME.json         what we intend, its ports, its pools; there before and after the cluster itself
       config/NAME.yaml          the KwokctlConfiguration it is created from
+      config/NAME.audit.yaml    which requests are logged, where any are
       clusters/NAME/            kwokctl's: kwok.yaml, pki, etcd's data, logs, pids
 
 The record plays the part of the provider's account: it says what was ordered, so that what is found can be judged.
@@ -59,6 +60,10 @@ class Layout:
     @property
     def config(self) -> Path:
         return self.workdir / "config" / f"{self.name}.yaml"
+
+    @property
+    def audit_policy(self) -> Path:
+        return self.workdir / "config" / f"{self.name}.audit.yaml"
 
     @property
     def record(self) -> Path:
