@@ -145,6 +145,8 @@ class Upgrade(Model):
     """Wait in the Prefect UI for approval before steps that disrupt. Asking to delete or hibernate is approval."""
     at_end_of_support: Literal["warn", "upgrade"] = "warn"
     """`upgrade`: in the last window before its version's support ends, upgrade without soak days or approval."""
+    rehearse: bool = False
+    """Refuse an upgrade that was not rehearsed on a twin in the last seven days, or whose rehearsal found blockers."""
 
 
 class Idle(Model):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision this program writes and reads."""
 
 TIMES: Final = frozenset(
@@ -24,5 +24,5 @@ TIMES: Final = frozenset(
         "closed_at",
     }
 )
-JSONS: Final = frozenset({"desired", "observed"})
-FLAGS: Final = frozenset({"settled"})
+JSONS: Final = frozenset({"desired", "observed", "report"})
+FLAGS: Final = frozenset({"settled", "well"})

@@ -143,6 +143,24 @@ class Activity:
     hibernated_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Rehearsal:
+    """An upgrade of one cluster that was tried on a twin.
+
+    version: what it went to. plan: digest of the plan's upgrade steps. spec: digest of what else decides. well: the
+    report names no blocker. report: all of it, as JSON data.
+    """
+
+    id: int
+    cluster: str
+    version: str
+    plan: str
+    spec: str
+    well: bool
+    ended_at: datetime
+    report: dict[str, Any]
+
+
 class Todo(StrEnum):
     """What an event asks for."""
 

@@ -125,6 +125,20 @@ activity = sa.Table(
     _time("hibernated_at", nullable=True),
 )
 
+rehearsals = sa.Table(
+    "rehearsals",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("cluster", sa.Text, sa.ForeignKey("clusters.name", ondelete="CASCADE"), nullable=False, index=True),
+    _text("version"),
+    _text("plan"),
+    _text("spec"),
+    sa.Column("well", sa.Boolean, nullable=False),
+    _time("ended_at"),
+    sa.Column("report", sa.JSON(none_as_null=True), nullable=False),
+    sqlite_autoincrement=True,
+)
+
 claims = sa.Table(
     "claims",
     metadata,

@@ -12,6 +12,7 @@ from boatyard.store.database import Database
 from boatyard.store.journal import Journal
 from boatyard.store.leases import Leases
 from boatyard.store.migrate import migrate
+from boatyard.store.rehearsals import Rehearsals
 
 
 class Store:
@@ -28,6 +29,7 @@ class Store:
         self.conditions = Conditions(database, clock)
         self.activity = ActivityLog(database, clock)
         self.claims = Claims(database, clock)
+        self.rehearsals = Rehearsals(database, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock | None = None) -> Self:

@@ -28,9 +28,21 @@ def test_the_example_loads_and_fits_the_schema(kind: str) -> None:
 @pytest.mark.parametrize("kind", driver_packages())
 def test_the_example_s_commented_lines_are_true_when_uncommented(kind: str) -> None:
     text = commented_example(kind)
-    for line in ("spot", "ring", "surge", "drain_timeout", "approve", "idle", "hibernate", "ttl", "protect", "exempt"):
+    for line in (
+        "spot",
+        "ring",
+        "surge",
+        "drain_timeout",
+        "approve",
+        "rehearse",
+        "idle",
+        "hibernate",
+        "ttl",
+        "protect",
+        "exempt",
+    ):
         for old in [entry for entry in text.splitlines() if entry.lstrip().startswith(f"# {line}:")]:
-            if line in ("surge", "drain_timeout", "approve"):
+            if line in ("surge", "drain_timeout", "approve", "rehearse"):
                 continue
             assert load_text(text.replace(old, old.replace("# ", "", 1))).name.startswith("shop")
     opened = text.replace("  # upgrade:", "  upgrade:").replace("    # surge: 1", "    surge: 1")
