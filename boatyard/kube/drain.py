@@ -8,6 +8,7 @@ head-room.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from boatyard.clock import Deadline
 from boatyard.errors import NotFound, Permanent, Temporary, Unsafe
@@ -31,6 +32,27 @@ def _silent(line: str) -> None:
 
 def _unfenced() -> None:
     """No lease to check."""
+
+
+def _unheard(pod: str, why: str) -> None:
+    """Nobody keeps a record."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a policy says of a drain.
+
+    order: label selectors; pods of an earlier one leave first, and are gone before the next begin.
+    force_after: seconds after which a budget that has let no pod of this drain go is passed over, and the pods that it
+    holds back are deleted, each with its grace period; None is never.
+    patience: seconds within which the next node must have become empty; None is as long as the deadline allows.
+    on_forced: told of each pod, and why, right before it is deleted without its budget's leave.
+    """
+
+    order: tuple[str, ...] = ()
+    force_after: float | None = None
+    patience: float | None = None
+    on_forced: Callable[[str, str], None] = _unheard
 
 
 def cordon(client: Client, node: str) -> bool:
@@ -61,12 +83,13 @@ def drain_nodes(
     fence: Callable[[], None] = _unfenced,
     on_empty: Callable[[str], None] | None = None,
     force_unmanaged: bool = True,
+    rules: Rules = Rules(),
 ) -> None:
     """Cordon all `nodes`, evict their pods through the Eviction API and wait until they are gone.
 
-    DaemonSet, mirror and finished pods stay. Nothing is ever deleted but by eviction. `on_empty(node)` is called once a
-    node as soon as it holds no pod that must leave, from a thread of its own, several nodes at once; an absent node
-    counts as empty. `fence` is called right before each change.
+    DaemonSet, mirror and finished pods stay. Nothing is deleted but by eviction, unless `rules` force it.
+    `on_empty(node)` is called once a node as soon as it holds no pod that must leave, from a thread of its own, several
+    nodes at once; an absent node counts as empty. `fence` is called right before each change.
 
     Raises `Permanent` for a pod that more than one budget covers and, unless `force_unmanaged`, `Unsafe` for pods
     without a controller, both before anything is changed; `DeadlineExceeded` naming node, pod and budget, with the
@@ -74,11 +97,11 @@ def drain_nodes(
     """
     if not nodes:
         return
-    board = Board(nodes, deadline.clock, report)
+    board = Board(nodes, deadline.clock, report, order=rules.order, force_after=rules.force_after)
     with _following(client, board, nodes), ThreadPoolExecutor(parallel, "drain") as pool:
         board.wait_synced(deadline)
         _safe_to_start(board, force_unmanaged, report)
-        drain = _Drain(client, board, pool, deadline, report, fence)
+        drain = _Drain(client, board, pool, deadline, report, fence, rules)
         drain.cordon_all(nodes)
         drain.run(on_empty, parallel)
 
@@ -119,7 +142,9 @@ class _Drain:
         deadline: Deadline,
         report: Report,
         fence: Callable[[], None],
+        rules: Rules,
     ) -> None:
+        self._rules = rules
         self._client = client
         self._board = board
         self._pool = pool
@@ -151,9 +176,11 @@ class _Drain:
 
     def _loop(self, on_empty: Callable[[str], None], callbacks: ThreadPoolExecutor) -> None:
         running: set[Future[None]] = set()
+        within = self._next_node_within()
         while True:
             self._board.raise_failure()
             for node in self._board.newly_empty():
+                within = self._next_node_within()
                 future = callbacks.submit(self._emptied, node, on_empty)
                 future.add_done_callback(lambda _: self._board.wake())
                 running.add(future)
@@ -164,8 +191,13 @@ class _Drain:
                 future.result()
             if not running and self._board.done:
                 return
-            self._deadline.check(lambda: self._board.explain() or "what follows on an empty node")
-            self._board.wait(self._deadline.left)
+            within.check(lambda: self._board.explain() or "what follows on an empty node")
+            self._board.wait(within.left)
+
+    def _next_node_within(self) -> Deadline:
+        """A batch is given as much time as its nodes would be given one after another."""
+        patience = self._rules.patience
+        return self._deadline if patience is None else self._deadline.sooner(patience, self._deadline.what)
 
     def _emptied(self, node: str, on_empty: Callable[[str], None]) -> None:
         """A pod may have been bound in the moment of the cordon, before the watch showed it: look once more."""
@@ -177,16 +209,27 @@ class _Drain:
     def _evict(self, attempt: Attempt) -> None:
         try:
             self._fence()
-            self._client.create(
-                f"/api/v1/namespaces/{attempt.namespace}/pods/{attempt.name}/eviction", _eviction(attempt)
-            )
+            path = f"/api/v1/namespaces/{attempt.namespace}/pods/{attempt.name}"
+            if attempt.forced:
+                self._force(path, attempt)
+            else:
+                self._client.create(f"{path}/eviction", _eviction(attempt))
         except ApiError as error:
             self._judge(attempt, error)
         except BaseException as error:  # noqa: BLE001 - a thread's failure belongs to the drain, whatever it is
             self._board.fail(error)
         else:
-            self._report(f"evicted {attempt.namespace}/{attempt.name} from {attempt.node}")
+            how = "deleted" if attempt.forced else "evicted"
+            self._report(f"{how} {attempt.namespace}/{attempt.name} from {attempt.node}")
             self._board.evicted(attempt)
+
+    def _force(self, path: str, attempt: Attempt) -> None:
+        """Without the budget's leave, but with the pod's own grace period."""
+        why = f"it was held back for {self._rules.force_after:g} s: {self._board.budget_of(attempt)}"
+        pod = f"{attempt.namespace}/{attempt.name}"
+        self._report(f"forcing {pod} off {attempt.node}: {why}")
+        self._rules.on_forced(pod, f"on {attempt.node} {why}")
+        self._client.delete(path, uid=attempt.uid)
 
     def _judge(self, attempt: Attempt, error: ApiError) -> None:
         """What a refused eviction means; only a pressed server or a lost connection is tried again by time."""

@@ -3,68 +3,51 @@
 Fed by watches from their threads, asked by the drain from its own; every method takes the one lock. Evictions under one
 budget go one after the other: two at once conflict in the API server, which then sleeps half a second before it looks
 again. Different budgets go side by side. After a refusal a budget is left alone until the watch shows a newer version.
+Pods of a later stage (see `drainstages`) wait until those of earlier ones are gone.
 """
 
 import heapq
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from boatyard.clock import Clock, Deadline
 from boatyard.kube.client import Event
+from boatyard.kube.drainentries import Attempt as Attempt
+from boatyard.kube.drainentries import Entry, Ledger
+from boatyard.kube.drainstages import Stages
 from boatyard.kube.eviction import Budget, Json, Key, Pod, budgets_of, read_budget, read_pod
 
 _NAMED = 5
 """How many pods an error names before it only counts the rest."""
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One eviction to try now."""
-
-    uid: str
-    namespace: str
-    name: str
-    node: str
-    budget: Key | None
-    version: str
-    """The budget's resourceVersion that the attempt was decided on."""
-
-
-@dataclass
-class _Entry:
-    pod: Pod
-    group: Key | None = None
-    asked: bool = False
-    """True while its eviction is under way, or accepted: then only its end is awaited."""
-    not_before: float = 0.0
-
-
-@dataclass
-class _Ledger:
-    budget: Budget
-    spent: int = 0
-    """Disruptions granted that `budget.allowed` does not show yet."""
-    busy: bool = False
-    refused: str | None = None
-    """The version on which the server refused."""
-    told: bool = False
-    waiting: dict[str, None] = field(default_factory=dict)
-
-
 class Board:
-    """The state of one drain. `nodes` in the order in which they should become empty."""
+    """The state of one drain. `nodes` in the order in which they should become empty.
 
-    def __init__(self, nodes: Sequence[str], clock: Clock, report: Callable[[str], None]) -> None:
+    order: label selectors, in the order in which their pods leave. force_after: seconds after which a budget that has
+    let none of its pods go is passed over; None is never.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        clock: Clock,
+        report: Callable[[str], None],
+        *,
+        order: Sequence[str] = (),
+        force_after: float | None = None,
+    ) -> None:
+        self._stages, self._force_after = Stages(order), force_after
         self._clock = clock
         self._report = report
         self._lock = threading.RLock()
         self._wakeup = threading.Event()
         self._rank = {node: index for index, node in enumerate(dict.fromkeys(nodes))}
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._names: dict[Key, str] = {}
         self._by_node: dict[str, set[str]] = {node: set() for node in self._rank}
-        self._ledgers: dict[Key, _Ledger] = {}
+        self._ledgers: dict[Key, Ledger] = {}
         self._unbudgeted: dict[str, None] = {}
         self._dirty: set[Key | None] = set()
         self._timers: list[tuple[float, str]] = []
@@ -108,6 +91,8 @@ class Board:
         """The server agreed. If the budget has moved on since, its new status already shows that."""
         with self._lock:
             ledger = self._free(attempt)
+            if ledger and not attempt.forced:
+                ledger.held_since = None
             if ledger and ledger.budget.version == attempt.version:
                 ledger.spent += 1
         self.wake()
@@ -140,10 +125,11 @@ class Board:
         self._wakeup.set()
 
     def wait(self, seconds: float) -> None:
-        """Until something changed, or the first postponed pod is due, or `seconds` are over."""
+        """Until something changed, or the first postponed pod or forced one is due, or `seconds` are over."""
         with self._lock:
-            if self._timers:
-                seconds = min(seconds, max(0.0, self._timers[0][0] - self._clock.monotonic()))
+            moments = [moment for moment, _ in self._timers[:1]] + [self._forced_at(each) for each in self._held()]
+            if moments:
+                seconds = min(seconds, max(0.0, min(moments) - self._clock.monotonic()))
         self._clock.wait(self._wakeup, seconds)
         self._wakeup.clear()
 
@@ -170,12 +156,14 @@ class Board:
                 ledger = self._ledgers.get(key) if key else None
                 if ledger is None or ledger.busy:
                     continue
-                uid = self._admitted(ledger)
-                if uid:
+                if uid := self._admitted(ledger):
                     found.append(self._attempt(uid, ledger))
-                elif ledger.waiting and not ledger.told:
-                    ledger.told = True
-                    told.append(f"waiting for head-room: {ledger.budget.explain()}")
+                elif held := self._first([uid for uid in ledger.waiting if self._due(uid)]):
+                    if self._forced_at(ledger) <= self._clock.monotonic():
+                        found.append(self._attempt(held, ledger, forced=True))
+                    elif not ledger.told:
+                        ledger.told = True
+                        told.append(f"waiting for head-room: {ledger.budget.explain()}")
         for line in told:
             self._report(line)
         return found
@@ -217,6 +205,12 @@ class Board:
         where = f"pod {pod.namespace}/{pod.name} on node {pod.node}"
         return f"{where} is covered by PodDisruptionBudgets {' and '.join(names)}"
 
+    def budget_of(self, attempt: Attempt) -> str:
+        """What the attempt's budget says, for people."""
+        with self._lock:
+            ledger = self._ledgers.get(attempt.budget) if attempt.budget else None
+            return ledger.budget.explain() if ledger else "its PodDisruptionBudget is gone by now"
+
     def unmanaged(self) -> list[str]:
         """Pods that nothing would bring back."""
         with self._lock:
@@ -232,9 +226,11 @@ class Board:
 
     # inside, under the lock
 
-    def _reason(self, entry: _Entry) -> str:
+    def _reason(self, entry: Entry) -> str:
         if entry.pod.terminating or entry.asked:
             return "is terminating and has not gone"
+        if entry.stage > self._stages.now:
+            return "waits for those that leave before it"
         if entry.group in self._ledgers and not entry.pod.free:
             return f"is held back: {self._ledgers[entry.group].budget.explain()}"
         return "could not be evicted yet"
@@ -255,9 +251,12 @@ class Board:
         elif entry := self._entries.get(pod.uid):
             self._leave_queue(entry)
             relabelled, entry.pod = entry.pod.labels != pod.labels, pod
+            if relabelled:
+                before, entry.stage = entry.stage, self._stages.enter(pod)
+                self._leave_stage(before)
             (self._enter_queue if relabelled else self._enqueue)(entry)
         else:
-            entry = self._entries[pod.uid] = _Entry(pod)
+            entry = self._entries[pod.uid] = Entry(pod, stage=self._stages.enter(pod))
             self._names[name] = pod.uid
             self._by_node[pod.node].add(pod.uid)
             self._enter_queue(entry)
@@ -267,20 +266,26 @@ class Board:
             self._leave_queue(entry)
             self._by_node[entry.pod.node].discard(uid)
             self._names.pop((entry.pod.namespace, entry.pod.name), None)
+            self._leave_stage(entry.stage)
 
-    def _enter_queue(self, entry: _Entry) -> None:
+    def _leave_stage(self, stage: int) -> None:
+        """The last pod of a stage lets the next one begin."""
+        if self._stages.leave(stage):
+            self._dirty |= {*self._ledgers, None}
+
+    def _enter_queue(self, entry: Entry) -> None:
         """Find the pod's budget and wait in its queue."""
         covering = budgets_of(entry.pod, self._budgets())
         entry.group = covering[0].key if covering else None
         self._enqueue(entry)
 
-    def _enqueue(self, entry: _Entry) -> None:
+    def _enqueue(self, entry: Entry) -> None:
         if entry.asked or entry.pod.terminating:
             return
         self._queue(entry.group)[entry.pod.uid] = None
         self._dirty.add(entry.group)
 
-    def _leave_queue(self, entry: _Entry) -> None:
+    def _leave_queue(self, entry: Entry) -> None:
         self._queue(entry.group).pop(entry.pod.uid, None)
 
     def _queue(self, group: Key | None) -> dict[str, None]:
@@ -290,7 +295,7 @@ class Board:
     def _put_budget(self, budget: Budget) -> None:
         ledger = self._ledgers.get(budget.key)
         if ledger is None:
-            self._ledgers[budget.key] = _Ledger(budget)
+            self._ledgers[budget.key] = Ledger(budget)
             self._regroup(budget.namespace)
             return
         moved = ledger.budget.selector != budget.selector
@@ -314,9 +319,25 @@ class Board:
                 self._enter_queue(entry)
 
     def _due(self, uid: str) -> bool:
-        return self._entries[uid].not_before <= self._clock.monotonic()
+        entry = self._entries[uid]
+        return entry.stage <= self._stages.now and entry.not_before <= self._clock.monotonic()
 
-    def _admitted(self, ledger: _Ledger) -> str | None:
+    def _held(self) -> list[Ledger]:
+        """Budgets that hold pods back which may be forced in time."""
+        if self._force_after is None:
+            return []
+        counting = [each for each in self._ledgers.values() if each.held_since is not None and not each.busy]
+        return [each for each in counting if any(self._due(uid) for uid in each.waiting)]
+
+    def _forced_at(self, ledger: Ledger) -> float:
+        """When the pods that this budget holds back are forced; the count begins with the first call."""
+        if self._force_after is None:
+            return math.inf
+        if ledger.held_since is None:
+            ledger.held_since = self._clock.monotonic()
+        return ledger.held_since + self._force_after
+
+    def _admitted(self, ledger: Ledger) -> str | None:
         """The pod of the earliest node that the budget lets go now."""
         if ledger.refused == ledger.budget.version:
             return None
@@ -325,9 +346,12 @@ class Board:
             for uid in ledger.waiting
             if self._due(uid) and ledger.budget.admits(self._entries[uid].pod, ledger.spent)
         ]
-        return min(fitting, key=lambda uid: self._rank[self._entries[uid].pod.node], default=None)
+        return self._first(fitting)
 
-    def _attempt(self, uid: str, ledger: _Ledger | None) -> Attempt:
+    def _first(self, uids: Iterable[str]) -> str | None:
+        return min(uids, key=lambda uid: self._rank[self._entries[uid].pod.node], default=None)
+
+    def _attempt(self, uid: str, ledger: Ledger | None, *, forced: bool = False) -> Attempt:
         entry = self._entries[uid]
         entry.asked = True
         self._leave_queue(entry)
@@ -335,11 +359,10 @@ class Board:
             ledger.busy = True
         pod = entry.pod
         budget = ledger.budget if ledger else None
-        return Attempt(
-            uid, pod.namespace, pod.name, pod.node, budget.key if budget else None, budget.version if budget else ""
-        )
+        key, version = (budget.key, budget.version) if budget else (None, "")
+        return Attempt(uid, pod.namespace, pod.name, pod.node, key, version, forced)
 
-    def _free(self, attempt: Attempt) -> _Ledger | None:
+    def _free(self, attempt: Attempt) -> Ledger | None:
         """The attempt's budget may be asked again."""
         ledger = self._ledgers.get(attempt.budget) if attempt.budget else None
         if ledger:
@@ -361,3 +384,5 @@ class Board:
             _, uid = heapq.heappop(self._timers)
             if uid in self._entries:
                 self._dirty.add(self._entries[uid].group)
+        now = self._clock.monotonic()
+        self._dirty |= {each.budget.key for each in self._held() if self._forced_at(each) <= now}

@@ -139,6 +139,13 @@ def matches(selector: Json | None, labels: Json) -> bool:
     return all(_expression(rule, labels) for rule in selector.get("matchExpressions") or ())
 
 
+def parse_selector(text: str) -> Json:
+    """`tier=batch`, `tier` (has the label), or several of these joined by `,`, all of which must hold."""
+    equal = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+    there = [{"key": part, "operator": "Exists"} for part in text.split(",") if "=" not in part]
+    return {"matchLabels": equal, "matchExpressions": there}
+
+
 def _expression(rule: Json, labels: Json) -> bool:
     key, values = rule["key"], rule.get("values") or ()
     match rule["operator"]:

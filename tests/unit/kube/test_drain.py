@@ -11,7 +11,7 @@ import pytest
 from boatyard.clock import Deadline, SystemClock
 from boatyard.errors import DeadlineExceeded, Fenced, Permanent, Unsafe
 from boatyard.kube.client import ApiBusy, ApiNotFound, Client, Response
-from boatyard.kube.drain import cordon, drain_nodes, uncordon
+from boatyard.kube.drain import Rules, cordon, drain_nodes, uncordon
 from boatyard.kube.health import node_ready
 
 pytestmark = pytest.mark.twin
@@ -249,6 +249,62 @@ def test_head_room_that_appears_later_is_noticed(yard: Yard) -> None:
     drain_nodes(yard.client, [node], deadline=within(), report=report)
     helper.join()
     assert yard.pods_on(node) == []
+
+
+def test_pods_leave_in_the_order_of_their_labels(yard: Yard, kubeconfig: dict[str, object]) -> None:
+    nodes = yard.nodes("a", "b")
+    for app in ("web", "batch", "db"):
+        yard.workload(app, 4)
+    gone: list[str] = []
+    with Client(kubeconfig) as client, client.watch(yard.pods_path, timeout=60) as watch:
+        done = threading.Thread(
+            target=drain_nodes,
+            args=(yard.client, nodes),
+            kwargs={"deadline": within(), "rules": Rules(order=("app=batch", "nobody=has", "app=web"))},
+        )
+        done.start()
+        for event in watch:
+            if event.type == "DELETED" and event.object["spec"].get("nodeName") in nodes:
+                gone.append(event.object["metadata"]["labels"]["app"])
+            if len(gone) == 12:
+                break
+        done.join()
+    assert gone == ["batch"] * 4 + ["web"] * 4 + ["db"] * 4
+
+
+def test_a_budget_that_never_lets_go_is_passed_over_when_the_policy_says_so(
+    yard: Yard, kubeconfig: dict[str, object]
+) -> None:
+    [node] = yard.nodes("a")
+    yard.workload("frozen", 2)
+    yard.workload("web", 3)
+    yard.budget("frozen", maxUnavailable=0)
+    yard.budget("web", maxUnavailable=1)
+    yard.nodes("b")
+    told: list[tuple[str, str]] = []
+    lines: list[str] = []
+    rules = Rules(force_after=1.0, on_forced=lambda pod, why: told.append((pod, why)))
+    with Recorder(kubeconfig) as recorder:
+        drain_nodes(recorder, [node], deadline=within(), report=lines.append, rules=rules)
+    assert yard.pods_on(node) == []
+    assert len(told) == 2
+    for pod, why in told:
+        assert pod.startswith(f"{yard.namespace}/frozen-")
+        assert f"on {node} it was held back for 1 s" in why
+        assert "maxUnavailable 0" in why
+    methods = [method for method, name in recorder.changes if name != "nodes"]
+    assert methods.count("POST") == 3, "those whose budget let them go were evicted"
+    assert methods.count("DELETE") == 2
+    assert len([line for line in lines if line.startswith("forcing ")]) == 2
+
+
+def test_nothing_is_forced_without_a_policy_and_patience_ends_the_wait(yard: Yard) -> None:
+    [node, empty] = yard.nodes("a", "b")
+    yard.bare("frozen", node)
+    yard.budget("frozen", maxUnavailable=0)
+    with pytest.raises(DeadlineExceeded, match=r"the drain did not end in time.*frozen is held back"):
+        drain_nodes(yard.client, [node, empty], deadline=within(), rules=Rules(patience=1.5))
+    assert yard.pods_on(node) == ["frozen"]
 
 
 def test_two_budgets_on_a_pod_are_refused_before_anything_changes(yard: Yard) -> None:

@@ -16,10 +16,10 @@ SYNCED = Event("SYNCED", {})
 class World:
     """A board and the events that a cluster would send it."""
 
-    def __init__(self, *nodes: str) -> None:
+    def __init__(self, *nodes: str, **rules: Any) -> None:
         self.clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.lines: list[str] = []
-        self.board = Board(nodes, self.clock, self.lines.append)
+        self.board = Board(nodes, self.clock, self.lines.append, **rules)
         self.version = 0
 
     def pod(self, name: str, node: str, *, app: str = "web", uid: str = "", kind: str = "ADDED", **status: Any) -> None:
@@ -260,3 +260,81 @@ def test_without_a_first_list_the_deadline_says_so() -> None:
         world.board.wait_synced(Deadline.after(5, "drain", world.clock))
     world.board.budget_changed(SYNCED)
     world.board.wait_synced(Deadline.after(5, "drain", world.clock))
+
+
+def test_pods_of_an_earlier_selector_are_gone_before_the_next_are_asked() -> None:
+    world = World("n1", "n2", order=["app=batch", "app=web"])
+    world.pod("db", "n1", app="db")
+    world.pod("front", "n1", app="web")
+    world.pod("night", "n2", app="batch")
+    [batch] = world.attempts()
+    assert batch.name == "night"
+    world.board.evicted(batch)
+    assert world.tried() == [], "it has been asked to go, and has not gone"
+    assert "pod shop/db waits for those that leave before it" in world.board.explain()
+    world.gone("night", "n2", app="batch")
+    assert world.tried() == ["front"]
+    world.gone("front", "n1")
+    assert world.tried() == ["db"]
+
+
+def test_a_pod_that_is_relabelled_changes_its_turn() -> None:
+    world = World("n1", order=["app=batch"])
+    world.budget(0)
+    world.pod("a", "n1")
+    world.pod("b", "n1", app="batch")
+    assert world.tried() == ["b"]
+    world.pod("c", "n1", app="batch")
+    world.pod("c", "n1", app="other", kind="MODIFIED")
+    world.gone("b", "n1", app="batch")
+    assert world.tried() == ["c"]
+
+
+def test_what_a_budget_holds_back_is_forced_after_its_time_and_not_before() -> None:
+    world = World("n1", force_after=600)
+    world.budget(0)
+    world.pod("a", "n1")
+    world.pod("b", "n1")
+    assert world.tried() == []
+    world.clock.advance(timedelta(seconds=599))
+    world.budget(0)
+    assert world.tried() == []
+    before = world.clock.now()
+    world.board.wait(60)
+    world.board.wait(60)
+    assert world.clock.now() - before == timedelta(seconds=1), "it wakes up for it"
+    [first] = world.attempts()
+    assert (first.name, first.forced) == ("a", True)
+    world.board.evicted(first)
+    assert [(each.name, each.forced) for each in world.attempts()] == [("b", True)], "the budget had its time"
+
+
+def test_a_budget_that_lets_pods_go_now_and_then_is_never_passed_over() -> None:
+    world = World("n1", force_after=600)
+    for number in range(5):
+        world.pod(f"p{number}", "n1")
+    for _ in range(5):
+        world.budget(0)
+        assert world.tried() == []
+        world.clock.advance(timedelta(seconds=500))
+        world.budget(1)
+        [attempt] = world.attempts()
+        assert not attempt.forced
+        world.board.evicted(attempt)
+        world.gone(attempt.name, "n1")
+
+
+def test_a_later_stage_is_not_held_back_while_it_waits_for_its_turn() -> None:
+    world = World("n1", order=["app=batch"], force_after=600)
+    world.budget(0)
+    world.pod("night", "n1", app="batch")
+    world.pod("a", "n1")
+    [batch] = world.attempts()
+    world.board.evicted(batch)
+    world.clock.advance(timedelta(hours=2))
+    assert world.tried() == []
+    world.gone("night", "n1", app="batch")
+    assert world.tried() == [], "its own time begins only now"
+    world.clock.advance(timedelta(seconds=600))
+    world.board.wait(0)
+    assert world.tried() == ["a"]
