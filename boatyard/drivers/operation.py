@@ -11,13 +11,13 @@ from boatyard.clock import Clock, Deadline, SystemClock
 from boatyard.drivers.base import Driver, Env, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
-from boatyard.errors import BoatyardError, NotFound, Permanent, Unsafe
+from boatyard.errors import BoatyardError, NotFound, Unsafe
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Lease
 from boatyard.tools import Toolbox
-from boatyard.versions import explain, path
+from boatyard.versions import route
 from boatyard.versions.skew import Tool
 
 if TYPE_CHECKING:
@@ -160,10 +160,8 @@ class Operation:
         """The cluster, wanting Kubernetes `to`. `Unsafe` for a downgrade, `Permanent` for what nobody offers."""
         observed = self.observe()
         driver = self.driver()
-        if observed.version is not None:
-            path(observed.version, to)
         offers = driver.offers() if isinstance(driver, Upgradable) else ()
-        why = explain(
+        route(
             observed.version,
             to,
             offered=[offer.version for offer in offers],
@@ -171,8 +169,6 @@ class Operation:
             tool=_program(driver),
             kind=driver.kind,
         )
-        if why is not None:
-            raise Permanent(why)
         return self.cluster.at_version(to)
 
     def change_desired(self, cluster: Cluster) -> None:

@@ -36,7 +36,7 @@ def explain(
 
 
 def route(
-    current: str,
+    current: str | None,
     to: str,
     *,
     offered: Sequence[str] = (),
@@ -49,11 +49,11 @@ def route(
     On the way the newest patch offered of each minor; where nothing is known of what is offered, the minor alone. A
     `to` without a patch stays so. `Unsafe` for a way down, `Permanent` for one impossible otherwise; see `explain`.
     """
-    hops = path(current, to)
+    hops = [to] if current is None else path(current, to)
     why = explain(current, to, offered=offered, kubelets=kubelets, tool=tool, kind=kind)
     if why is not None:
-        raise Unsafe(why) if down_problem(current, to) else Permanent(why)
-    if there(current, to):
+        raise Unsafe(why) if current is not None and down_problem(current, to) else Permanent(why)
+    if current is not None and there(current, to):
         return []
     return [newest(offered, hop) or hop for hop in hops[:-1]] + [to]
 

@@ -224,6 +224,21 @@ def test_the_monitor_writes_conditions_and_when_they_changed(
     assert well["Reachable"].status == "True"
     assert well["Reachable"].transition_at > broken["Reachable"].transition_at
 
+    said = []
+    for day in (
+        datetime(2027, 4, 10, tzinfo=UTC),
+        datetime(2027, 4, 11, tzinfo=UTC),
+        datetime(2027, 6, 10, tzinfo=UTC),
+    ):
+        clock.set(day)
+        said.append(looked()["VersionSupported"])
+    assert [(each.status, each.reason) for each in said] == [
+        ("False", "EndsIn90Days"),
+        ("False", "EndsIn90Days"),
+        ("False", "EndsIn30Days"),
+    ]
+    assert said[0].transition_at == said[1].transition_at < said[2].transition_at
+
 
 def test_one_unreachable_cluster_does_not_keep_the_others_from_their_upkeep(house: House, clock: ShiftedClock) -> None:
     broken = house.spec("broken", apps=False, nodes=1, policy={"ttl": "30d"})
