@@ -84,6 +84,20 @@ def plan_for(driver: Driver, cluster: Cluster, observed: Observed, base: Path) -
     return plan
 
 
+def wanting_version(cluster: Cluster, driver: Driver, observed: Observed, to: str) -> Cluster:
+    """The cluster, wanting Kubernetes `to`. `Unsafe` for a way down, `Permanent` for what cannot be reached."""
+    offers = driver.offers() if isinstance(driver, Upgradable) else ()
+    route(
+        observed.version,
+        to,
+        offered=[offer.version for offer in offers],
+        kubelets=_not_coming_along(cluster, observed),
+        tool=_program(driver),
+        kind=driver.kind,
+    )
+    return cluster.at_version(to)
+
+
 def _not_coming_along(cluster: Cluster, observed: Observed) -> dict[str, str]:
     """Node → kubelet of pools that the spec does not have: an upgrade leaves them as they are."""
     strangers = [pool for pool in observed.pools.values() if cluster.pool(pool.name) is None]
@@ -157,19 +171,9 @@ class Operation:
         )
 
     def at_version(self, to: str) -> Cluster:
-        """The cluster, wanting Kubernetes `to`. `Unsafe` for a downgrade, `Permanent` for what nobody offers."""
+        """The cluster, wanting Kubernetes `to`; see `wanting_version`."""
         observed = self.observe()
-        driver = self.driver()
-        offers = driver.offers() if isinstance(driver, Upgradable) else ()
-        route(
-            observed.version,
-            to,
-            offered=[offer.version for offer in offers],
-            kubelets=_not_coming_along(self.cluster, observed),
-            tool=_program(driver),
-            kind=driver.kind,
-        )
-        return self.cluster.at_version(to)
+        return wanting_version(self.cluster, self.driver(), observed, to)
 
     def change_desired(self, cluster: Cluster) -> None:
         """From now on `cluster` is what should be. `Unsafe` when it would move a cluster to another provider."""

@@ -12,7 +12,7 @@ from boatyard.clock import Deadline, ManualClock
 from boatyard.drivers.base import Env, MadeByProgram, Upgradable
 from boatyard.drivers.kops.driver import Driver as Kops
 from boatyard.drivers.kwok.driver import Driver as Kwok
-from boatyard.drivers.operation import Operation
+from boatyard.drivers.operation import wanting_version
 from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Observed, ObservedPool, Phase
 from boatyard.spec.models import Cluster
@@ -92,17 +92,8 @@ def test_kops_that_its_channel_has_given_up_offers_nothing(place: Place) -> None
     assert list(place.kops().offers()) == []
 
 
-def operation(driver: Kops, observed: Observed) -> Operation:
-    """An operation that sees what it is told to; it takes no lease and touches no store."""
-
-    class Told(Operation):
-        def observe(self) -> Observed:
-            return observed
-
-        def driver(self, *_: Any, **__: Any) -> Any:
-            return driver
-
-    return Told(yard=None, cluster=driver._cluster, name="upgrade", who="ann", run_id="1", lease=None)  # type: ignore[arg-type]
+def wanting(driver: Kops, observed: Observed, to: str) -> Cluster:
+    return wanting_version(driver._cluster, driver, observed, to)
 
 
 def running(version: str, **pools: str) -> Observed:
@@ -113,7 +104,7 @@ def running(version: str, **pools: str) -> Observed:
 @pytest.mark.parametrize("to", ["1.36", "1.35.5", "1.35.3", "1.34.8", "1.34"])
 def test_what_is_offered_can_be_asked_for(place: Place, to: str) -> None:
     place.install("1.36.2")
-    assert operation(place.kops(), running("1.34.8", web="1.34.8")).at_version(to).kubernetes.version == to
+    assert wanting(place.kops(), running("1.34.8", web="1.34.8"), to).kubernetes.version == to
 
 
 @pytest.mark.parametrize(
@@ -135,11 +126,11 @@ def test_what_cannot_be_reached_is_refused_in_one_sentence(
 ) -> None:
     place.install("1.36.2")
     with pytest.raises(error) as refused:
-        operation(place.kops(), observed).at_version(to)
+        wanting(place.kops(), observed, to)
     assert str(refused.value).startswith(why)
 
 
 def test_without_its_program_the_offers_are_not_known_and_nothing_is_refused_for_them(place: Place) -> None:
     driver = place.kops()
     assert isinstance(driver, MadeByProgram)
-    assert operation(driver, running("1.34.8")).at_version("1.36").kubernetes.version == "1.36"
+    assert wanting(driver, running("1.34.8"), "1.36").kubernetes.version == "1.36"
