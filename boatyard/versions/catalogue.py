@@ -85,21 +85,6 @@ class Table:
             dates_as_of=release.as_of,
         )
 
-    def offers(self, today: date) -> tuple[Offer, ...]:
-        """What the provider should offer on that day, by the table alone: every minor that is out and supported."""
-        return tuple(
-            Offer(
-                str(each.minor),
-                end_of_support=each.end_of_support,
-                end_of_extended_support=each.end_of_extended_support,
-                source=each.source,
-                as_of=each.as_of,
-                estimated=each.estimated,
-            )
-            for each in self.releases
-            if each.support(today) not in ("unreleased", "ended")
-        )
-
 
 @dataclass(frozen=True)
 class Catalogue:
