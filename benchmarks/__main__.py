@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import benchmarks
-from benchmarks.base import Row, timed
+from benchmarks.base import Row, Skipped, timed
 
 HERE = Path(__file__).parent
 HELPERS = {"__main__", "base", "twin"}
@@ -23,12 +23,12 @@ def names() -> list[str]:
 
 
 def main(wanted: list[str]) -> int:
-    """0 when all ran, 1 when one failed to run, 2 for an unknown name. A missed goal is printed, not punished."""
+    """0 when all ran or were skipped, 1 when one failed, 2 for an unknown name. A missed goal is only printed."""
     if unknown := set(wanted) - set(names()):
         print(f"no benchmark named {', '.join(sorted(unknown))}; there are: {', '.join(names())}", file=sys.stderr)
         return 2
     rows: list[Row] = []
-    failed = False
+    skipped, failed = list[str](), False
     for name in wanted or names():
         module = importlib.import_module(f"benchmarks.{name}")
         if not hasattr(module, "run"):
@@ -36,13 +36,17 @@ def main(wanted: list[str]) -> int:
         print(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
         try:
             seconds = timed(lambda module=module: rows.extend(module.run()))
+        except Skipped as why:
+            print(f"   skipped: {why}; its last measurement is kept.", flush=True)
+            skipped.append(name)
+            continue
         except Exception as error:  # noqa: BLE001 - one broken benchmark must not hide the others
             print(f"   failed: {error}", file=sys.stderr)
             failed = True
             continue
         print(f"   took {seconds:.0f} s", flush=True)
     show(rows)
-    keep(rows, partial=bool(wanted))
+    keep(rows, lasting=None if wanted else skipped)
     return 1 if failed else 0
 
 
@@ -59,16 +63,18 @@ def show(rows: list[Row]) -> None:
             print(f"  {row.notes}")
 
 
-def keep(rows: list[Row], *, partial: bool) -> None:
-    """Write results.json; a partial run replaces its own rows only."""
-    target = HERE / "results.json"
+def keep(rows: list[Row], *, lasting: list[str] | None, target: Path = HERE / "results.json") -> None:
+    """Write results.json. lasting: benchmarks whose rows of before stay; None: all that have none among `rows`."""
     fresh = [row.as_json() for row in rows]
-    if partial and target.exists():
-        named = {row["name"] for row in fresh}
-        fresh = sorted(
-            [row for row in json.loads(target.read_text()) if row["name"] not in named] + fresh, key=lambda r: r["name"]
-        )
-    target.write_text(json.dumps(fresh, indent=2) + "\n")
+    named = {row["name"] for row in fresh}
+    before = json.loads(target.read_text()) if target.exists() else []
+    kept = [row for row in before if row["name"] not in named and (lasting is None or _of(row["name"]) in lasting)]
+    target.write_text(json.dumps(sorted(kept + fresh, key=lambda row: str(row["name"])), indent=2) + "\n")
+
+
+def _of(row: str) -> str:
+    """The benchmark of a row: `account_scan` of `account-scan/cluster`."""
+    return row.partition("/")[0].replace("-", "_")
 
 
 if __name__ == "__main__":

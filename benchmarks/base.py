@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
+class Skipped(Exception):
+    """This machine lacks what the benchmark needs; the message says what, in one sentence without a full stop."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One comparison. `ratio` is ours / theirs, so less is better; `goal` is the most it should be."""

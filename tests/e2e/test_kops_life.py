@@ -1,4 +1,4 @@
-"""kOps' whole life through the command, on the emulated account: by a stand-in, and by the real kops."""
+"""kOps' whole life through the command, on the emulated account: each by a stand-in, and by the real kops on PATH."""
 
 import json
 import os
@@ -23,6 +23,13 @@ from tests.standin.kops.install import install
 
 ROOT = Path(__file__).parents[2]
 REAL = shutil.which("kops")
+BOTH = [
+    "stand-in",
+    pytest.param(
+        "real", marks=[pytest.mark.real_kops, pytest.mark.skipif(REAL is None, reason="there is no kops on PATH")]
+    ),
+]
+pytestmark = [pytest.mark.twin, pytest.mark.server]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -55,28 +62,26 @@ def whole_life(run: Command) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.twin
-@pytest.mark.server
-def test_the_whole_life_on_the_stand_in(tmp_path: Path) -> None:
-    program = install(tmp_path / "bin")
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    whole_life(boatyard(environment(tmp_path / "home", PATH=path), tmp_path))
+@pytest.fixture(scope="module", params=BOTH)
+def kops(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that is called kops."""
+    return install(tmp_path_factory.mktemp("kops")) if request.param == "stand-in" else Path(REAL or "")
 
 
-@pytest.mark.real_kops
-@pytest.mark.skipif(REAL is None, reason="there is no kops on PATH")
-def test_the_whole_life_with_the_real_kops(tmp_path: Path) -> None:
-    whole_life(boatyard(environment(tmp_path / "home"), tmp_path))
+def path_with(kops: Path) -> str:
+    return f"{kops.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_the_whole_life(kops: Path, tmp_path: Path) -> None:
+    whole_life(boatyard(environment(tmp_path / "home", PATH=path_with(kops)), tmp_path))
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, dict[str, str], Path]]:
+def account(kops: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, dict[str, str], Path]]:
     """An emulated account with live clusters, and the environment of a person who works with it."""
     folder = tmp_path_factory.mktemp("account")
-    program = install(folder / "bin")
     with Sandbox.start(folder / "sandbox", Toolbox(Settings.load().cache)) as sandbox:
-        path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-        yield sandbox, environment(folder / "home", PATH=path, **sandbox.environment), folder
+        yield sandbox, environment(folder / "home", PATH=path_with(kops), **sandbox.environment), folder
 
 
 CLASSIC = [
@@ -93,10 +98,8 @@ CLASSIC = [
 WAITING = ["--wait", "1m", "--interval", "2s", "--count", "2"]
 
 
-@pytest.mark.twin
-@pytest.mark.server
 def test_a_cluster_made_by_plain_kops_is_adopted_unchanged_and_lives_on(
-    account: tuple[Sandbox, dict[str, str], Path],
+    kops: Path, account: tuple[Sandbox, dict[str, str], Path]
 ) -> None:
     """The classic guide's commands first, then Boatyard: nothing to do, then a scale, then the end."""
     sandbox, env, folder = account
@@ -107,13 +110,12 @@ def test_a_cluster_made_by_plain_kops_is_adopted_unchanged_and_lives_on(
     s3.create_bucket(Bucket="classic-kops-state")
     s3.put_bucket_versioning(Bucket="classic-kops-state", VersioningConfiguration={"Status": "Enabled"})
     with_kops = env | {"KOPS_STATE_STORE": store, "KUBECONFIG": str(folder / "kubeconfig")}
-    kops = str(folder / "bin" / "kops")
     for argv in (
         ["create", "cluster", *CLASSIC, f"--channel={sandbox.channel}", "--ssh-public-key=id.pub"],
         ["update", "cluster", "k8s.example.com", "--yes", "--admin=1h"],
         ["validate", "cluster", "--name", "k8s.example.com", "--api-server", sandbox.api_server, *WAITING],
     ):
-        done = call([kops, *argv], with_kops, folder)
+        done = call([str(kops), *argv], with_kops, folder)
         assert done.returncode == 0, done.stdout + done.stderr
 
     run = boatyard(env, folder)
@@ -139,9 +141,9 @@ def test_a_cluster_made_by_plain_kops_is_adopted_unchanged_and_lives_on(
     assert json.loads(orphans.stdout)["orphans"] == []
 
 
-@pytest.mark.twin
-@pytest.mark.server
-def test_the_flags_of_an_old_guide_make_that_very_cluster(account: tuple[Sandbox, dict[str, str], Path]) -> None:
+def test_the_flags_of_an_old_guide_make_that_very_cluster(
+    kops: Path, account: tuple[Sandbox, dict[str, str], Path]
+) -> None:
     sandbox, env, folder = account
     said = run_init(env, folder)
     assert "master" in said  # deprecated
@@ -156,7 +158,7 @@ def test_the_flags_of_an_old_guide_make_that_very_cluster(account: tuple[Sandbox
     run("apply", "guide.yaml", "--yes")
     run("validate", "guide.example.com")
     groups = call(
-        [str(folder / "bin" / "kops"), "get", "ig", "--name", "guide.example.com", "-o", "json"],
+        [str(kops), "get", "ig", "--name", "guide.example.com", "-o", "json"],
         kops_env(env, folder),
         folder,
     )

@@ -1,7 +1,7 @@
 """Every change of a cluster's record goes this way: copy of the state store, the change, preview, guard, update.
 
-Only the copy, the change and the update write anything. When the preview shows what the step does not explain, the
-documents are put back as they were, and nothing was done in the cloud.
+Only the copy, the change and the update write anything. When kOps refuses the change, or its preview shows what the
+step does not explain, the documents are put back as they were, and nothing was done in the cloud.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from boatyard.drivers.kops import guard
 from boatyard.drivers.kops.guard import Scope
 from boatyard.drivers.kops.parse import Preview
 from boatyard.drivers.kops.reach import Reach
-from boatyard.errors import Unsafe
+from boatyard.errors import Permanent, Unsafe
 
 _NAMED = 6
 
@@ -26,7 +26,7 @@ def changing(reach: Reach, scope: Scope, only: Sequence[str] = (), *, always: bo
     try:
         yield
         explained(reach, scope, only)
-    except Unsafe:
+    except (Unsafe, Permanent):
         reach.store.put_back(snapshot)
         raise
     reach.kops.update(only)

@@ -1,7 +1,7 @@
 """The kops program: one method a command. What it prints comes back as values, how it fails as errors."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -134,17 +134,11 @@ class Kops:
         self._change(f"registering {self.name}", "create", "-f", "-", text=_text(manifests))
 
     def replace(self, manifests: Sequence[Document]) -> None:
-        """Put these documents in the place of those of the same name; those that are missing are made."""
+        """Put these documents in the place of those of the same name; those that are missing are made.
+
+        For single fields, too: `kops edit cluster --set` refuses where a group leaves its image to the channel.
+        """
         self._change(f"recording changes of {self.name}", "replace", "-f", "-", "--force", text=_text(manifests))
-
-    def set_cluster(self, fields: Mapping[str, str]) -> None:
-        """`{"spec.kubernetesVersion": "1.36.1"}`."""
-        self._change(f"changing {self.name}", "edit", "cluster", self.name, *_sets(fields))
-
-    def set_group(self, group: str, fields: Mapping[str, str]) -> None:
-        """`{"spec.minSize": "4", "spec.maxSize": "6"}`."""
-        doing = f"changing the instance group {group} of {self.name}"
-        self._change(doing, "edit", "ig", group, "--name", self.name, *_sets(fields))
 
     def add_ssh_key(self, path: Path) -> None:
         """Record the public key in `path`."""
@@ -280,11 +274,6 @@ def _emulated_s3(given: Mapping[str, str], region: str) -> dict[str, str]:
 def _duration(span: timedelta) -> str:
     seconds = max(1, int(span.total_seconds()))
     return f"{seconds // 3600}h" if seconds % 3600 == 0 else f"{seconds}s"
-
-
-def _sets(fields: Mapping[str, str]) -> Iterator[str]:
-    for path, value in fields.items():
-        yield from ("--set", f"{path}={value}")
 
 
 def _only(groups: Sequence[str]) -> tuple[str, ...]:

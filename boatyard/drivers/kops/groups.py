@@ -10,6 +10,7 @@ from boatyard.drivers.kops import changes, guard, nodes, render
 from boatyard.drivers.kops.create import placeholder
 from boatyard.drivers.kops.draining import drain_and_end, patch
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
+from boatyard.drivers.kops.merge import merge
 from boatyard.drivers.kops.nodes import NODES, Json, name_of
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.rolling import oldest_version
@@ -152,14 +153,14 @@ class Groups:
     def _bounds(self, name: str, lowest: int, highest: int) -> None:
         """Registered and applied; a no-op when they are so."""
         record = self._record()
-        spec = record.groups[name]["spec"]
+        document = record.groups[name]
+        spec = document["spec"]
         scope = guard.groups(f"scaling pool {name}", [name])
         group = self._reach.fleet.read().get(name)
         if (int(spec.get("minSize") or 0), int(spec.get("maxSize") or 0)) != (lowest, highest):
             refuse_ahead(self._reach, record, self._look())
             with changes.changing(self._reach, scope, [name]):
-                bounds = {"spec.minSize": str(lowest), "spec.maxSize": str(highest)}
-                self._reach.kops.set_group(name, bounds)
+                self._reach.kops.replace([merge(document, {"spec": {"minSize": lowest, "maxSize": highest}})])
         elif group is None or (group.minimum, group.maximum) != (lowest, highest):
             refuse_ahead(self._reach, record, self._look())
             changes.apply(self._reach, scope, [name])

@@ -6,6 +6,7 @@ node which joins meanwhile is never newer than the API server. It is what `kops 
 
 from boatyard.drivers.kops import changes, guard, nodes
 from boatyard.drivers.kops.groups import Groups
+from boatyard.drivers.kops.merge import merge
 from boatyard.drivers.kops.observe import members_of
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.rolling import Rolling, oldest_version
@@ -29,7 +30,7 @@ def upgrade_control_plane(reach: Reach, to: str) -> None:
             reach.env.report(f"{reach.name}: Kubernetes {current} → {target}, control plane first")
             scope = guard.versions(f"upgrading the control plane to {target}", record.control_plane)
             with changes.changing(reach, scope, record.control_plane):
-                reach.kops.set_cluster({"spec.kubernetesVersion": target})
+                reach.kops.replace([merge(record.cluster, {"spec": {"kubernetesVersion": target}})])
         elif current != target:
             scope = guard.versions(f"upgrading the control plane to {target}", record.control_plane)
             changes.apply(reach, scope, record.control_plane)  # an upgrade that was cut off

@@ -71,7 +71,7 @@ def issue(authority: Keyset, subject: str, now: datetime, *, names: Iterable[str
         .not_valid_after(now + _LIFETIME)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .add_extension(_issued_by(issuer), critical=False)
     )
     if listed:
         builder = builder.add_extension(x509.SubjectAlternativeName([_name(name) for name in listed]), critical=False)
@@ -80,6 +80,16 @@ def issue(authority: Keyset, subject: str, now: datetime, *, names: Iterable[str
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return certificate.public_bytes(serialization.Encoding.PEM), private
+
+
+def _issued_by(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """As the authority names its own key: Go does not take SHA-1 of it any more, and OpenSSL compares the two."""
+    try:
+        named = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        key: Any = issuer.public_key()
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(key)
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
 
 
 def _subject(common: str, organization: str | None) -> x509.Name:

@@ -17,7 +17,8 @@ from boatyard.errors import DeadlineExceeded, Held, MissingTool, Permanent
 from boatyard.run import Process, minimal_env, start
 from boatyard.sandbox.aws import seed
 from boatyard.sandbox.aws.faults import Faults
-from boatyard.sandbox.aws.gate import FAULTS
+from boatyard.sandbox.aws.gate import ASSETS, FAULTS
+from boatyard.tools.catalogue import KOPS
 from boatyard.tools.toolbox import Toolbox
 
 REGION = "us-east-1"
@@ -87,7 +88,7 @@ class Sandbox:
             "S3_ACCESS_KEY_ID": _KEY,
             "S3_SECRET_ACCESS_KEY": _SECRET,
             "S3_REGION": REGION,
-            "KOPS_BASE_URL": f"{self.endpoint}/kops-assets",
+            "KOPS_BASE_URL": f"{self.endpoint}{ASSETS}{KOPS}",  # kOps takes the last part for its own version
             "NO_PROXY": near,
             "no_proxy": near,
         }

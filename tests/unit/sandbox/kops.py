@@ -1,6 +1,7 @@
 """A minimal kOps-like cluster by boto3 alone: what the sandbox goes by, and nothing else."""
 
 import base64
+import hashlib
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,12 @@ STORE = "kops-state"
 PEM = serialization.Encoding.PEM
 
 
+def key_identifier(key: rsa.RSAPublicKey) -> x509.SubjectKeyIdentifier:
+    """As Go makes it (since 1.25, RFC 7093): not the SHA-1 that others take it to be."""
+    bits = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+    return x509.SubjectKeyIdentifier(hashlib.sha256(bits).digest()[:20])
+
+
 def pair(name: str, identity: int) -> dict[str, str]:
     """A self-signed authority as an entry of a keyset."""
     key = rsa.generate_private_key(65537, 2048)
@@ -36,7 +43,7 @@ def pair(name: str, identity: int) -> dict[str, str]:
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=365))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(key_identifier(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())

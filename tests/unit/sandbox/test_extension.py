@@ -147,6 +147,19 @@ def test_a_warm_pool_that_is_not_there_is_no_error(group: Group) -> None:
     assert "WarmPoolConfiguration" not in answer
 
 
+def test_a_warm_pool_of_no_group_is_a_validation_error(scaling: Any) -> None:
+    with pytest.raises(ClientError) as refused:
+        scaling.describe_warm_pool(AutoScalingGroupName="nobody")
+    assert code(refused) == "ValidationError"
+
+
+def test_an_instance_may_be_ended_twice(group: Group) -> None:
+    gone = group.ids[0]
+    for _ in range(2):
+        group.ec2.terminate_instances(InstanceIds=[gone])
+    assert len(group.ids) == 3
+
+
 def test_a_mixed_instances_policy_outlives_an_update(ec2: Any, scaling: Any, network: Network) -> None:
     base = Group(ec2, scaling, network)
     policy = {

@@ -72,7 +72,10 @@ def test_certificates_are_issued_by_the_primary_pair() -> None:
     names = ["api.internal.k8s.example.com", "127.0.0.1"]
     certificate, key = keysets.issue(authority, "kubernetes-master", datetime.now(UTC), names=names)
     issued = x509.load_pem_x509_certificate(certificate)
-    issued.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.certificate))
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    issued.verify_directly_issued_by(issuer)
+    named = issued.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    assert named == issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     listed = issued.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert listed.get_values_for_type(x509.DNSName) == names[:1]
     assert key.startswith(b"-----BEGIN PRIVATE KEY-----")

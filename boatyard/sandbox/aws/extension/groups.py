@@ -10,13 +10,17 @@ from boatyard.sandbox.aws.extension.mend import compute, mend
 LAUNCHED_VERSION = "aws:ec2launchtemplate:version"
 """The tag that AWS puts on an instance: the number of the launch template's version it came from."""
 
+_TERMINATED = 48
+
 
 def install() -> None:
     """Mend moto's Auto Scaling groups and launch templates."""
-    from moto.autoscaling.models import FakeAutoScalingGroup, InstanceState
+    from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState
     from moto.ec2.models.instances import InstanceBackend
     from moto.ec2.models.launch_templates import LaunchTemplate
 
+    for name in ("describe_warm_pool", "put_warm_pool", "delete_warm_pool"):
+        mend(AutoScalingBackend, name)(_of_a_group)
     mend(LaunchTemplate, "create_version")(_create_version)
     mend(FakeAutoScalingGroup, "replace_autoscaling_group_instances")(_replace)
     mend(FakeAutoScalingGroup, "set_desired_capacity")(_set_desired_capacity)
@@ -25,6 +29,15 @@ def install() -> None:
     mend(InstanceBackend, "terminate_instances")(_terminate_instances)
     compute(FakeAutoScalingGroup, "launch_template")(_group_template)
     compute(InstanceState, "launch_template")(lambda state: getattr(state, "launched_from", None))
+
+
+def _of_a_group(original: Any, backend: Any, group_name: str, **kwargs: Any) -> Any:
+    """Of a warm pool; without such a group AWS answers with a validation error, which kOps takes for "none yet"."""
+    from moto.autoscaling.exceptions import ValidationError
+
+    if group_name not in backend.autoscaling_groups:
+        raise ValidationError(f"AutoScalingGroup name not found - {group_name}")
+    return original(backend, group_name=group_name, **kwargs)
 
 
 def _create_version(original: Any, template: Any, data: dict[str, Any], description: str) -> Any:
@@ -75,10 +88,15 @@ def _update(original: Any, group: Any, **kwargs: Any) -> None:
 
 
 def _terminate_instances(original: Any, backend: Any, instance_ids: list[str]) -> Any:
-    """Whoever ends an instance, the target groups lose it."""
+    """Whoever ends an instance, the target groups lose it. Ending it again is no error."""
     from moto.elbv2.models import elbv2_backends
 
-    ended = original(backend, instance_ids)
+    asked = backend.get_multi_instances_by_id(instance_ids)
+    over = [instance for instance in asked if instance.state_code == _TERMINATED]
+    rest = [instance.id for instance in asked if instance.state_code != _TERMINATED]
+    ended = [(instance, copy.copy(instance._state)) for instance in over] + (
+        original(backend, rest) if rest or not asked else []
+    )
     elbv2_backends[backend.account_id][backend.region_name].notify_terminate_instances(instance_ids)
     return ended
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from standin import create, delete, groups, keysets, kubeconfig, look, rolling, update, validate
 from standin.main import Command, Given
 from standin.say import Fail, Odd, out
-from standin.store import Store
+from standin.store import Document, Store
 from standin.world import cloud_name, role
 
 
@@ -61,7 +61,11 @@ def _create_cluster(places: Sequence[str], given: Given) -> None:
 
 def _edit_cluster(places: Sequence[str], given: Given) -> None:
     store, name = _store(given), _name(places, given)
-    store.put(create.edit(store.found(name), _sets(given)), new=False)
+    edited = create.edit(store.found(name), _sets(given))
+    for group in sorted(store.groups(name), key=lambda one: one["metadata"]["name"]):
+        if why := _imageless(group):
+            raise Fail(f"validation failed: [spec.image: Forbidden: image must be specified., {why}]")
+    store.put(edited, new=False)
 
 
 def _edit_group(places: Sequence[str], given: Given) -> None:
@@ -70,6 +74,14 @@ def _edit_group(places: Sequence[str], given: Given) -> None:
     if (found := store.group(name, places[0])) is None:
         raise Fail(f'instance group "{places[0]}" not found')
     store.put(create.edit(found, _sets(given)), new=False)
+
+
+def _imageless(group: Document) -> str:
+    """`edit cluster --set` does not fill in the channel's image first, as all other commands do (seen)."""
+    name, spec = group["metadata"]["name"], group["spec"]
+    if spec.get("image") or not spec.get("machineType"):
+        return ""
+    return f'{name}.spec.image: Invalid value: "": specified image "" is invalid: could not find Image for ""'
 
 
 def _sets(given: Given) -> list[str]:

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import os
 import secrets
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from standin import contents, keysets
 from standin.aws import tag_list
@@ -80,7 +82,7 @@ def tasks(world: World) -> Iterator[Task]:
     listed = "".join(f"- {addon} {version}\n" for addon, version, _ in addons(world))
     yield _file(world, "BootstrapChannel", f"{world.name}-addons-bootstrap", "addons/bootstrap-channel.yaml", listed)
     yield _based(world, "cluster-completed.spec", contents.completed(world))
-    yield _based(world, "kops-version.txt", VERSION)
+    yield _based(world, "kops-version.txt", own_version())
     yield _managed(world, "manifests-channels-kops-channels", "manifests/channels/kops-channels.yaml")
     static = "manifests/static/kube-apiserver-healthcheck.yaml"
     yield _managed(world, "manifests-static-kube-apiserver-healthcheck", static)
@@ -114,6 +116,12 @@ def _file(world: World, kind: str, name: str, location: str, text: str, *before:
         world.store.write(path, text)
 
     return Task(kind, name, [*before, ("Location", location)], find, make, {"Contents": text}, make)
+
+
+def own_version() -> str:
+    """What kOps takes for its own version: the last part of the address of its assets, if that was given (source)."""
+    path = urlsplit(os.environ.get("KOPS_BASE_URL", "")).path
+    return path.rstrip("/").rpartition("/")[2] or VERSION
 
 
 def _based(world: World, name: str, text: str) -> Task:

@@ -1,6 +1,7 @@
 """Certificate authorities and the service-account key, as kOps keeps them: real RSA keys (layout: kOps' own)."""
 
 import base64
+import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -172,12 +173,18 @@ def _new(name: str) -> Item:
         .not_valid_after(now + timedelta(days=3650 - 2))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(key_identifier(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     public = certificate.public_bytes(serialization.Encoding.PEM)
     material = {"privateMaterial": _encode(_pem(key).encode()), "publicMaterial": _encode(public)}
     return {"id": str(serial), **material}
+
+
+def key_identifier(key: rsa.RSAPublicKey) -> x509.SubjectKeyIdentifier:
+    """As Go makes it (since 1.25, RFC 7093): not the SHA-1 that others take it to be."""
+    bits = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+    return x509.SubjectKeyIdentifier(hashlib.sha256(bits).digest()[:20])
 
 
 def _pem(key: rsa.RSAPrivateKey) -> str:

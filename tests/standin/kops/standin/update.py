@@ -6,7 +6,7 @@ from pathlib import Path
 
 from standin import api, channel, files, groups, issuer, kubeconfig, network, security
 from standin.aws import Aws
-from standin.say import PHASES, Fail, created, log, modified, out
+from standin.say import PHASES, VERSION, Fail, created, log, modified, out
 from standin.say import tasks as executed
 from standin.store import Store
 from standin.world import Task, World
@@ -31,12 +31,27 @@ def tasks(world: World) -> list[Task]:
 def check(world: World) -> None:
     """What kOps validates before it looks at the cloud."""
     channel.check(world.spec)
+    _updated_by(world)
     if base := os.environ.get("KOPS_BASE_URL"):
         log("kopsassets.go:66", f'Using base url from env var: KOPS_BASE_URL="{base}"', "W")
+        if (own := files.own_version()) != VERSION:
+            log("kopsassets.go:71", f'Overriding kops version from KOPS_BASE_URL: "{VERSION}" -> "{own}"')
     if not world.masters():
         raise Fail("must configure at least one ControlPlane InstanceGroup")
     if not any(one["spec"]["role"] == "Node" for one in world.groups):
         raise Fail("must configure at least one Node InstanceGroup")
+
+
+def _updated_by(world: World) -> None:
+    """Who wrote its own version last must have had one, and no newer one (source)."""
+    kept = world.store.read(f"{world.name}/kops-version.txt")
+    if kept is None:
+        return
+    parts = kept.decode().strip().split(".", 2)
+    if len(parts) < 3:
+        raise Fail("error parsing last kops version updated: No Major.Minor.Patch elements found")
+    if [int(part) for part in parts] > [int(part) for part in VERSION.split(".")]:
+        raise Fail("kops version older than last used to update the cluster")
 
 
 def preview(world: World) -> bool:

@@ -252,3 +252,31 @@ def test_manifests_make_the_same_cluster_as_flags(bench: Bench) -> None:
     assert gone.stdout.endswith('Deleted InstanceGroup: "nodes-us-east-1a"\n')
     assert bench("replace", "-f", "-", "--force", text=made).code == 0
     assert same(bench("update", "cluster", NAME).stdout) == same(preview)
+
+
+def test_the_address_of_its_assets_tells_kops_its_version_and_one_that_is_none_breaks_the_next_update(
+    bench: Bench,
+) -> None:
+    """Seen with the real one: `…/kops-assets` was written into the record as the version that updated it last."""
+    bench(*bench.recorded(RUNS[5]["argv"])[1:])
+    for base, kept in (("http://127.0.0.1:5599/kops/1.36.2", b"1.36.2"), ("http://127.0.0.1:5599/assets", b"assets")):
+        assert bench("update", "cluster", NAME, "--yes", KOPS_BASE_URL=base).code == 0
+        stored = bench.client("s3").get_object(Bucket=BUCKET, Key=f"{NAME}/kops-version.txt")
+        assert stored["Body"].read() == kept
+    refused = bench("update", "cluster", NAME)
+    assert refused.stderr == "Error: error parsing last kops version updated: No Major.Minor.Patch elements found\n"
+    assert refused.code == 1
+
+
+def test_an_edit_of_the_cluster_is_refused_where_a_group_leaves_its_image_to_the_channel(bench: Bench) -> None:
+    """Seen with the real one: all other commands take such a group."""
+    bench(*bench.recorded(RUNS[5]["argv"])[1:])
+    groups = json.loads(bench("get", "ig", "--name", NAME, "-o", "json").stdout)
+    group = next(each for each in groups if each["metadata"]["name"] == "nodes-us-east-1a")
+    del group["spec"]["image"]
+    assert bench("replace", "-f", "-", "--force", text=json.dumps(group)).code == 0
+    why = 'nodes-us-east-1a.spec.image: Invalid value: "": specified image "" is invalid: could not find Image for ""'
+    assert bench("edit", "ig", "nodes-us-east-1a", "--name", NAME, "--set", "spec.minSize=3").code == 0
+    whole = f"Error: validation failed: [spec.image: Forbidden: image must be specified., {why}]\n"
+    assert bench("edit", "cluster", NAME, "--set", "spec.kubernetesVersion=1.36.1").stderr == whole
+    assert bench("update", "cluster", NAME, "--yes").code == 0
