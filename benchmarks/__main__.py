@@ -63,8 +63,9 @@ def show(rows: list[Row]) -> None:
             print(f"  {row.notes}")
 
 
-def keep(rows: list[Row], *, lasting: list[str] | None, target: Path = HERE / "results.json") -> None:
+def keep(rows: list[Row], *, lasting: list[str] | None, target: Path | None = None) -> None:
     """Write results.json. lasting: benchmarks whose rows of before stay; None: all that have none among `rows`."""
+    target = target or HERE / "results.json"
     fresh = [row.as_json() for row in rows]
     named = {row["name"] for row in fresh}
     before = json.loads(target.read_text()) if target.exists() else []

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,18 +24,31 @@ from tests.standin.kops.install import install
 
 ROOT = Path(__file__).parents[2]
 REAL = shutil.which("kops")
-BOTH = [
-    "stand-in",
-    pytest.param(
-        "real", marks=[pytest.mark.real_kops, pytest.mark.skipif(REAL is None, reason="there is no kops on PATH")]
-    ),
-]
+ALONE = pytest.param(
+    "real", marks=[pytest.mark.real_kops, pytest.mark.skipif(REAL is None, reason="there is no kops on PATH")]
+)
+BOTH = ["stand-in", ALONE]
+CHANNEL = ROOT / "tests/cases/kops/channel/stable.yaml"
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def call(argv: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=900)
+
+
+def cut(env: dict[str, str], cwd: Path, *arguments: str, at: str) -> None:
+    """Killed, without a chance to clean up, as soon as a line says so."""
+    argv = [sys.executable, "-m", "boatyard.cli.main", *arguments]
+    said = list[str]()
+    with subprocess.Popen(argv, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            said.append(line)
+            if at in line:
+                run.kill()
+                break
+    assert run.returncode == -signal.SIGKILL, f"{at!r} was never said: {''.join(said[-30:])}"
 
 
 def boatyard(env: dict[str, str], cwd: Path) -> Command:
@@ -168,6 +182,60 @@ def test_the_flags_of_an_old_guide_make_that_very_cluster(
         "nodes-us-east-1a": ("t2.micro", 2),
     }
     run("delete", "guide.example.com", "--yes")
+
+
+def with_sandbox(sandbox: Sandbox, folder: Path, name: str, **changes: Any) -> str:
+    """The file of a small cluster's spec."""
+    provider = {"kind": "kops", "state_store": "s3://cut-kops-state", "zones": ["us-east-1a"], "dns": "none"}
+    provider |= {"api_server": sandbox.api_server, "channel": CHANNEL.as_uri()}
+    pools = [{"name": "web", "size": "t3.medium", "min": 2}]
+    spec = {"apiVersion": "boatyard/v1", "kind": "Cluster", "name": name, "provider": provider, "pools": pools}
+    spec |= {"kubernetes": {"version": "1.35"}, "control_plane": {"size": "t3.medium"}, **changes}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(spec))
+    return f"{name}.yaml"
+
+
+def test_what_a_refused_creation_left_registered_is_taken_up(
+    kops: Path, account: tuple[Sandbox, dict[str, str], Path]
+) -> None:
+    sandbox, env, folder = account
+    name, run = "half.example.com", boatyard(env, folder)
+    file = with_sandbox(sandbox, folder, name)
+    run("prerequisites", file, "--fix")
+    by_hand = env | {"KOPS_STATE_STORE": "s3://cut-kops-state", "KUBECONFIG": str(folder / "kubeconfig")}
+    flags = [f"--name={name}", "--zones=us-east-1a", "--node-count=2", "--node-size=t3.medium", "--dns=none"]
+    flags += ["--control-plane-size=t3.medium", "--kubernetes-version=1.20.0", f"--channel={CHANNEL.as_uri()}"]
+    refused = call([str(kops), "create", "cluster", *flags], by_hand, folder)
+    assert refused.returncode == 1, refused.stdout
+    assert "kubernetes upgrade is required" in refused.stderr
+    assert call([str(kops), "get", "cluster", name, "-o", "json"], by_hand, folder).returncode == 0
+    run("apply", file, "--yes")
+    assert json.loads(run("validate", name, "--json").stdout)["ok"] is True
+    assert "nothing to do" in run("plan", file).stdout
+    run("delete", name, "--yes")
+
+
+@pytest.mark.parametrize("kops", [ALONE], indirect=True)  # the stand-in's kills: tests/faults/aws
+def test_killed_at_any_moment_and_run_again_it_arrives(
+    kops: Path, account: tuple[Sandbox, dict[str, str], Path]
+) -> None:
+    sandbox, env, folder = account
+    name, run = "cut.example.com", boatyard(env, folder)
+    file = with_sandbox(sandbox, folder, name)
+    run("prerequisites", file, "--fix")
+    for moment in ("registering", "tasks done", "to join", "create pool web: started"):
+        cut(env, folder, "apply", file, "--yes", at=moment)
+    run("apply", file, "--yes")
+    assert json.loads(run("validate", name, "--json").stdout)["ok"] is True
+    for moment in ("control plane first", "tasks done", "is ending", "leave for new ones"):
+        cut(env, folder, "upgrade", name, "--to", "1.36", at=moment)
+    run("upgrade", name, "--to", "1.36")
+    assert json.loads(run("validate", name, "--json").stdout)["ok"] is True
+    for moment in ("Looking for cloud resources", "resources deleted"):
+        cut(env, folder, "delete", name, "--yes", at=moment)
+    run("delete", name, "--yes")
+    orphans = run("aws", "orphans", "--region", "us-east-1", "--json")
+    assert json.loads(orphans.stdout)["orphans"] == []
 
 
 def kops_env(env: dict[str, str], folder: Path) -> dict[str, str]:

@@ -27,8 +27,8 @@ class Driver:
         easy_upgrades="with care",
         enterprise_support="no",
         customizable="high",
-        evidence="48 recorded runs of kOps 1.36.2, replayed by a strict stand-in against an emulated AWS account (moto)"
-        " with a real control plane behind it",
+        evidence="the real kOps 1.36.2 through a cluster's whole life on an emulated AWS account (moto) with real"
+        " control planes, and in CI a strict stand-in held to 48 recorded runs; not yet a real AWS account",
     )
     pool_label: ClassVar[str] = "kops.k8s.io/instancegroup"  # kOps' own: clusters that were adopted have it, too
     # What kOps' users see on small instances: machines boot in about two minutes, a control plane forms in five more.

@@ -30,6 +30,8 @@ Document = dict[str, Any]
 PLACEHOLDER = "boatyard-none"
 """An instance group without instances: kOps wants one for nodes at least, a cluster may be wanted without."""
 
+_CLUSTER = "kops.k8s.io/cluster"
+
 _OURS = "boatyard"
 _KEPT = 20  # snapshots of a cluster
 _PARALLEL = 16
@@ -96,7 +98,7 @@ class Store:
             deleting = threads.submit(self._tag, self._own("deleting"))
             version = threads.submit(self._text, f"{below}kops-version.txt")
             cluster = config.result()  # first: an error that names the cluster's record tells more than the others'
-            groups = [each for each in threads.map(self._document, keys.result()) if each is not None]
+            groups = [self._labelled(each) for each in threads.map(self._document, keys.result()) if each is not None]
             return Record(
                 cluster=cluster,
                 groups={str(each["metadata"]["name"]): each for each in groups},
@@ -206,6 +208,12 @@ class Store:
         if not isinstance(read, dict) or "spec" not in read or "metadata" not in read:
             raise Permanent(f"s3://{self.bucket}/{key} is no document of kOps.", hint="Restore it from a snapshot.")
         return read
+
+    def _labelled(self, group: Document) -> Document:
+        """`kops create cluster` keeps groups without the label that says whose they are, and wants it of what it is
+        given: it adds it when it reads them."""
+        labels = {**(group["metadata"].get("labels") or {}), _CLUSTER: self.name}
+        return group | {"metadata": group["metadata"] | {"labels": labels}}
 
     def _put(self, key: str, content: bytes) -> None:
         with told(f"writing s3://{self.bucket}/{key}"):

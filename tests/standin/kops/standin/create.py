@@ -53,7 +53,7 @@ def cluster(store: Store, given: Mapping[str, str]) -> None:
         _group(name, f"nodes-{z}", "Node", types["Node"], z, n, image) for z, n in zip(zones, shares, strict=True)
     ]
     for one in (document, *groups):
-        store.put(one, new=True)
+        store.put(one, new=True, bare=True)
     if key:
         add_ssh_key(store, name, Path(key))
     _finish(store, name, groups)

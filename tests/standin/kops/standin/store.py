@@ -124,10 +124,17 @@ class Store:
 
     def group(self, name: str, group: str) -> Document | None:
         text = self.read(f"{name}/instancegroup/{group}")
-        return None if text is None else yaml.safe_load(text)
+        if text is None:
+            return None
+        found: Document = yaml.safe_load(text)
+        found["metadata"].setdefault("labels", {})["kops.k8s.io/cluster"] = name  # kept or not (source)
+        return found
 
-    def put(self, document: Document, *, new: bool) -> None:
-        """Write a document as kOps does: a creation time when new, a generation when its spec changes."""
+    def put(self, document: Document, *, new: bool, bare: bool = False) -> None:
+        """Write a document as kOps does: a creation time when new, a generation when its spec changes.
+
+        bare: without labels, as `create cluster` writes groups (seen).
+        """
         meta, kind = document["metadata"], document["kind"]
         cluster = meta["name"] if kind == "Cluster" else meta["labels"]["kops.k8s.io/cluster"]
         path = f"{cluster}/config" if kind == "Cluster" else f"{cluster}/instancegroup/{meta['name']}"
@@ -142,4 +149,6 @@ class Store:
         else:
             now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
             meta = {**meta, "creationTimestamp": now}
+        if bare:
+            meta = {key: value for key, value in meta.items() if key != "labels"}
         self.write(path, yaml.safe_dump({**document, "metadata": meta}))

@@ -52,6 +52,12 @@ def test_the_group_that_stands_for_none_is_no_pool(store: Store, put: Put) -> No
     assert record.pools == ["web"]
 
 
+def test_a_group_is_labelled_with_its_cluster_as_kops_does_it_when_it_reads(store: Store, put: Put) -> None:
+    bare = {"metadata": {"name": "bare"}, "spec": {"role": "Node"}}
+    put(f"{NAME}/instancegroup/bare", yaml.safe_dump(bare))
+    assert store.read().groups["bare"]["metadata"] == {"name": "bare", "labels": {"kops.k8s.io/cluster": NAME}}
+
+
 @pytest.mark.parametrize("text", ["a: [", "just words", "{}"])
 def test_a_damaged_document_is_named(store: Store, put: Put, text: str) -> None:
     put(f"{NAME}/config", text)
