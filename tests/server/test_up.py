@@ -1,15 +1,18 @@
 """`boatyard up` from outside: what it starts, what it survives, how it ends."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from boatyard import run
 from boatyard.cli.prefect_server import client
+from boatyard.cli.prefect_server.catalogue import project_file, read_deployments
 from tests.server.conftest import TOY, Yard, until
 
 pytestmark = pytest.mark.server
@@ -126,6 +129,58 @@ def test_approval_by_api_ends_and_resumes_the_process(yard: Yard):
     assert answer["status"] == "ACCEPT"
     assert yard.lines("approve-deployed", 3)[2] == "yes: fine"
     assert yard.in_state(run_id, "COMPLETED", "FAILED")["state_type"] == "COMPLETED"
+
+
+def test_the_real_schedules_ask_for_what_is_tried_here():
+    real = {one.name: one for one in read_deployments(project_file())}
+    assert [name for name, one in real.items() if "catch-up" in one.tags] == ["cleanup-idle"]
+    limited = {name: (one.concurrency_limit, one.collision_strategy) for name, one in real.items()}
+    assert limited.pop("monitor-fleet") == (1, "CANCEL_NEW")
+    assert set(limited.values()) == {(None, None)}  # Prefect kills a long run whose slot it fails to renew
+
+
+def test_a_run_that_would_overlap_the_last_one_is_dropped(yard: Yard):
+    first = yard.begin("sweep", name="first")
+    yard.lines("gate-first")
+    second = yard.begin("sweep", name="second")
+    dropped = yard.in_state(second, "CANCELLED", "COMPLETED", "FAILED", "RUNNING")
+    assert dropped["state_type"] == "CANCELLED", dropped["state"]
+    yard.let_go("first")
+    assert yard.in_state(first, "COMPLETED", "FAILED", "CRASHED")["state_type"] == "COMPLETED"
+    yard.let_go("third")
+    third = yard.begin("sweep", name="third")
+    assert yard.in_state(third, "COMPLETED", "FAILED", "CANCELLED")["state_type"] == "COMPLETED"
+    assert not (yard.out / "gate-second").exists()
+
+
+def test_after_an_outage_a_missed_clean_up_runs_once_and_a_missed_watch_never(yard: Yard):
+    """The outage: `up` is away, and the next three nights pass."""
+    ids = {name: yard.deployment(name)["id"] for name in ("clean", "watch")}
+    planned = {"flow_runs": {"deployment_id": {"any_": list(ids.values())}, "state": {"type": {"any_": ["SCHEDULED"]}}}}
+    until(lambda: len(yard.ask("POST", "/flow_runs/filter", planned)) >= 6, "the schedules' runs")
+    assert yard.stop() == 0
+    assert _nights_pass(yard, ids["clean"], 3) == _nights_pass(yard, ids["watch"], 3) == 3
+    yard.start()
+    yard.lines("scheduled-clean")
+    runs = yard.ask("POST", "/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": list(ids.values())}}})
+    late = [run for run in runs if datetime.fromisoformat(run["expected_start_time"]) <= datetime.now(UTC)]
+    assert [(run["deployment_id"], "catch-up" in run["tags"]) for run in late] == [(ids["clean"], True)]
+    assert yard.in_state(late[0]["id"], "COMPLETED", "FAILED")["state_type"] == "COMPLETED"
+    assert yard.lines("scheduled-clean") == ["ran"]
+    assert not (yard.out / "scheduled-watch").exists()
+
+
+def _nights_pass(yard: Yard, deployment: str, nights: int) -> int:
+    """The next runs of a schedule, moved so that they were due one to `nights` days ago; how many there were."""
+    with contextlib.closing(sqlite3.connect(yard.place.database)) as database, database:
+        where = "deployment_id = ? AND auto_scheduled AND state_type = 'SCHEDULED'"
+        query = f"SELECT id FROM flow_run WHERE {where} ORDER BY expected_start_time LIMIT ?"  # noqa: S608
+        found = [row[0] for row in database.execute(query, (deployment, nights))]
+        for back, run_id in enumerate(found, 1):
+            due = (datetime.now(UTC) - timedelta(days=back)).strftime("%Y-%m-%d %H:%M:%S.%f")
+            change = "UPDATE flow_run SET expected_start_time = ?, next_scheduled_start_time = ? WHERE id = ?"
+            database.execute(change, (due, due, run_id))
+        return len(found)
 
 
 def test_stop_drains_running_flows_and_the_next_up_is_clean(yard: Yard):

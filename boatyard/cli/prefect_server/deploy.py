@@ -51,8 +51,8 @@ def deploy(prepared: Prepared, *, limit: int | None = None) -> dict[str, UUID]:
     """Make work pool, deployments and automations in the server of the current settings; ids by deployment name.
 
     limit: the most flow runs of the pool side by side.
-    A scheduled run that was due and never started is dropped with the old schedule, so that an outage is not caught up
-    minute by minute; a deployment tagged `catch-up` then gets one run at once.
+    A scheduled run that was due and never started is dropped, so that an outage is not caught up minute by minute; a
+    deployment tagged `catch-up` then gets one run at once. So no worker may run yet: it would take them first.
     """
     return asyncio.run(_deploy(prepared, limit))
 
@@ -63,7 +63,7 @@ async def _deploy(prepared: Prepared, limit: int | None) -> dict[str, UUID]:
     async with get_client() as client:
         await _work_pool(client, limit)
         flows = {flow: await client.create_flow_from_name(flow) for flow in {flow for flow, _ in prepared.bodies}}
-        missed = await _missed(client)
+        missed = await _drop_missed(client)
         ids = {
             body["name"]: await client.create_deployment(flow_id=flows[flow], **body) for flow, body in prepared.bodies
         }
@@ -75,18 +75,22 @@ async def _deploy(prepared: Prepared, limit: int | None) -> dict[str, UUID]:
     return ids
 
 
-async def _missed(client: "PrefectClient") -> set[UUID | None]:
-    """Ids of the deployments with a scheduled run whose time has passed."""
+async def _drop_missed(client: "PrefectClient") -> set[UUID | None]:
+    """Delete scheduled runs whose time has passed, which Prefect itself keeps; ids of the deployments that had some."""
     from prefect.client.schemas import filters
     from prefect.types._datetime import now
 
     late = filters.FlowRunFilter(
         state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=["SCHEDULED"])),
         next_scheduled_start_time=filters.FlowRunFilterNextScheduledStartTime(before_=now("UTC")),
+        tags=filters.FlowRunFilterTags(all_=["auto-scheduled"]),
     )
-    return {
-        run.deployment_id for run in await client.read_flow_runs(flow_run_filter=late, limit=200) if run.auto_scheduled
-    }
+    missed: set[UUID | None] = set()
+    while runs := [run for run in await client.read_flow_runs(flow_run_filter=late, limit=200) if run.run_count == 0]:
+        for run in runs:
+            await client.delete_flow_run(run.id)
+            missed.add(run.deployment_id)
+    return missed
 
 
 def _body(one: Deployment) -> tuple[str, dict[str, Any]]:

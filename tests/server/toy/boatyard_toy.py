@@ -47,6 +47,12 @@ def gate(name: str) -> int:
     return step(2)
 
 
+@flow(name="clean")
+def clean(name: str = "clean") -> None:
+    """What a schedule starts."""
+    _note(f"scheduled-{name}", "ran")
+
+
 @flow(name="approve")
 def approve(name: str, timeout: float = 60) -> str:
     _note(f"approve-{name}", os.getpid())

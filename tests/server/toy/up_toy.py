@@ -1,6 +1,7 @@
 """`boatyard up` with the toy flows: argv[1] is the port, argv[2] may be --no-auth."""
 
 import sys
+from datetime import UTC, datetime, timedelta
 
 from boatyard.cli.prefect_server.catalogue import Deployment
 from boatyard.cli.prefect_server.deploy import Prepared, prepare
@@ -18,6 +19,10 @@ def _prepared() -> Prepared:
             "sweep", "boatyard_toy.gate", schedules=every_minute, concurrency_limit=1, collision_strategy="CANCEL_NEW"
         )
     )
+    later = datetime.now(UTC) + timedelta(hours=12)
+    nightly = ({"cron": f"{later.minute} {later.hour} * * *", "slug": "nightly"},)
+    toys.append(Deployment("clean", "boatyard_toy.clean", tags=("catch-up",), schedules=nightly))
+    toys.append(Deployment("watch", "boatyard_toy.clean", parameters={"name": "watch"}, schedules=nightly))
     return prepare(toys)
 
 
