@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import orjson
 import yaml
 
-from boatyard.errors import InvalidSpec, NotFound, Permanent
+from boatyard.errors import InvalidSpec, NotFound, Permanent, Temporary
 from boatyard.kube.documents import Document, parse
 from boatyard.kube.objects import annotations
 from boatyard.redact import redact
@@ -22,6 +24,17 @@ Tool = Callable[[str], Path]
 _SUFFIXES = {".yaml", ".yml", ".json"}
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _DIGEST = b"boatyard-app-1"  # changes when the same source is to be deployed anew because Boatyard renders it otherwise
+
+_PASSING = re.compile(
+    r"connection re(fused|set)|no such host|timeout|timed out|unexpected EOF|(status code|:) (429|5\d\d)\b"
+)
+"""What Helm says of a repository or registry that may answer the next time."""
+_HINTS = {
+    "does not look like a TLS handshake": "If the registry speaks http without TLS, write plain_http: true.",
+    "server gave HTTP response to HTTPS client": "If the registry speaks http without TLS, write plain_http: true.",
+    "a login is asked for": "Log in where the flows run: helm registry login HOST.",
+    "response status code 401": "Log in where the flows run: helm registry login HOST.",
+}
 
 HOOK = "helm.sh/hook"
 _BEFORE = {"pre-install", "pre-upgrade"}
@@ -213,6 +226,8 @@ def _chart(app: App, base: Path, tool: Tool, cache: Path, timeout: float, able: 
         argv += ["--repo", app.repository]
     if app.version:
         argv += ["--version", app.version]
+    if app.plain_http:
+        argv += ["--plain-http"]
     for text in app.values_files:
         argv += ["--values", _existing(app, text, base)]
     if able.kube_version:
@@ -225,15 +240,18 @@ def _chart(app: App, base: Path, tool: Tool, cache: Path, timeout: float, able: 
     if app.values:  # by standard input: neither in the process list nor on disk
         argv += ["--values", "-"]
         given = orjson.dumps(app.values, option=orjson.OPT_NON_STR_KEYS)
-    home = _private(cache / "helm")
-    env = minimal_env(
-        HOME=str(home),
-        HELM_CACHE_HOME=str(home / "cache"),
-        HELM_CONFIG_HOME=str(home / "config"),
-        HELM_DATA_HOME=str(home / "data"),
-    )
+    env = _helm_environment(_private(cache / "helm"))
     text = _program(app, argv, str(app.chart), timeout, env=env, given=given)
-    return parse(text, f"the output of helm for {app.chart}")
+    _, _, objects = f"\n{text}".partition("\n---\n")  # before them Helm says which package it pulled
+    return parse(objects, f"the output of helm for {app.chart}")
+
+
+def _helm_environment(home: Path) -> dict[str, str]:
+    """Helm with folders of our own; of the user's it only reads who logged in to which registry."""
+    folders = {f"HELM_{kind.upper()}_HOME": str(home / kind) for kind in ("cache", "config", "data")}
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "helm/registry/config.json"
+    logins = os.environ.get("HELM_REGISTRY_CONFIG") or str(config)
+    return minimal_env(HOME=str(home), HELM_REGISTRY_CONFIG=logins, **folders)
 
 
 def _program(
@@ -249,8 +267,12 @@ def _program(
     if result.code != 0:
         said = [line for line in result.stderr.strip().splitlines() if line.strip()]
         errors = [line for line in said if line.lower().startswith("error")] or said[-1:] or ["no reason given"]
-        text = redact(errors[-1]).partition(":")[2].strip() or redact(errors[-1])
-        raise Permanent(f"App {app.name}: {Path(argv[0]).name} cannot render {source}: {text.rstrip('.')}.")
+        last = redact(errors[-1].replace("basic credential not found", "a login is asked for"))
+        text = last.partition(":")[2].strip() or last
+        message = f"App {app.name}: {Path(argv[0]).name} cannot render {source}: {text.rstrip('.')}."
+        if app.chart and not _is_local(app) and _PASSING.search(text):
+            raise Temporary(message, delay=5)
+        raise Permanent(message, hint=next((hint for mark, hint in _HINTS.items() if mark in text), None))
     return result.stdout
 
 

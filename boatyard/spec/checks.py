@@ -66,6 +66,8 @@ def app_rules(app: Mapping[str, Any]) -> Iterator[Wrong]:
     chart = app.get("chart")
     if isinstance(chart, str) and chart.startswith("-"):
         yield ("chart",), f"found {shown(chart)}, allowed a folder, oci://… or a name in repository"
+    if app.get("plain_http") is True and not (isinstance(chart, str) and chart.startswith("oci://")):
+        yield ("plain_http",), "found it without an oci:// chart, allowed only with one"
 
 
 def against_provider(data: Mapping[str, Any], settings: type[ProviderSettings]) -> Iterator[Wrong]:

@@ -109,6 +109,8 @@ class App(Model):
     """https:// address of the chart's repository."""
     version: ChartVersion | None = None
     """The chart's version."""
+    plain_http: bool = False
+    """Ask the registry of an `oci://` chart by http, without TLS: for registries inside of a network of one's own."""
     values: dict[str, Any] = {}
     """The chart's values; they win over those in files."""
     values_files: tuple[str, ...] = ()

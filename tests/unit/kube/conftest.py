@@ -17,6 +17,7 @@ from boatyard.errors import Temporary
 from boatyard.kube.client import Client
 from boatyard.run import minimal_env, run
 from boatyard.settings import Settings
+from tests.unit.kube.certificates import make_authority
 
 _PROGRAMS = (
     "etcd",
@@ -135,6 +136,12 @@ def namespace(client: Client, request: pytest.FixtureRequest) -> Iterator[str]:
     name = client.create("/api/v1/namespaces", {"metadata": {"generateName": "test-"}})["metadata"]["name"]
     yield name
     client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `make_authority`."""
+    return make_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="session")
