@@ -317,11 +317,12 @@ class Client:
             return self._wire.ask(method, url, {**headers, **own}, data, connect=connect, read=read)
 
         try:
-            own = self._endpoint.headers(False)
-            answer = send(own)
-            if answer.status == 401 and own:  # the token may just have expired
+            answer = send(self._endpoint.headers(False))
+            if answer.status == 401 and self._endpoint.renews:  # what we showed may just have expired
                 answer.read()
-                answer = send(self._endpoint.headers(True))
+                own = self._endpoint.headers(True)
+                self._wire.close()  # connections keep the certificate that they began with
+                answer = send(own)
             return take(answer)
         except ssl.SSLError as error:
             if _cut_off(error):  # a balancer or tunnel with no server behind it, which hangs up

@@ -7,26 +7,35 @@ import base64
 import contextlib
 import os
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boatyard.errors import Permanent
 
+if TYPE_CHECKING:
+    from boatyard.kube.plugin import Plugin
+
 Headers = Callable[[bool], dict[str, str]]
-"""Gives the authorization headers; True asks for fresh ones after a 401."""
+"""Gives the authorization headers; True after a 401, which asks for others than the last that this thread was given."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One API server as one user. `server` has no trailing slash; `name` is the name in its certificate, if another."""
+    """One API server as one user. `server` has no trailing slash; `name` is the name in its certificate, if another.
+
+    tls: what new connections trust and show; None for plain http.
+    """
 
     server: str
-    tls: ssl.SSLContext | None = field(repr=False)
+    tls: Callable[[], ssl.SSLContext] | None = field(repr=False)
     name: str | None
     proxy: str | None
     headers: Headers = field(repr=False)
+    renews: bool
+    """Whether it can prove anew who we are, when that was refused."""
 
 
 def endpoint(document: Mapping[str, Any]) -> Endpoint:
@@ -35,10 +44,17 @@ def endpoint(document: Mapping[str, Any]) -> Endpoint:
     server = str(cluster.get("server") or "").rstrip("/")
     if not server.startswith(("https://", "http://")):
         raise Permanent(f"The kubeconfig's server is {server!r}, expected an https:// address.")
-    helper = _helped(document) if "exec" in user or "auth-provider" in user else None
-    tls = _tls(cluster, user, helper) if server.startswith("https") else None
-    headers = _helper_headers(helper, document) if helper else _own_headers(user)
-    return Endpoint(server, tls, cluster.get("tls-server-name"), cluster.get("proxy-url"), headers)
+    tls = _Tls(cluster, user) if server.startswith("https") else None
+    name, proxy, renews = cluster.get("tls-server-name"), cluster.get("proxy-url"), True
+    if "exec" in user:
+        from boatyard.kube.plugin import Plugin
+
+        headers = _plugin_headers(Plugin(user["exec"] or {}, cluster), tls)
+    elif "auth-provider" in user:
+        headers = _helper_headers(document, user["auth-provider"] or {})
+    else:
+        headers, renews = _own_headers(user), "tokenFile" in user
+    return Endpoint(server, tls, name, proxy, headers, renews)
 
 
 def _current(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -57,7 +73,28 @@ def _current(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[st
     return parts[0], parts[1]
 
 
-def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], helper: Any) -> ssl.SSLContext:
+class _Tls:
+    """The context of new connections; `show` exchanges it, as OpenSSL keeps a certificate of each kind of key."""
+
+    def __init__(self, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+        self._cluster, self._user = cluster, user
+        self._context = _context(cluster, user)
+        self._shown = b""
+        self._lock = threading.Lock()
+
+    def __call__(self) -> ssl.SSLContext:
+        return self._context
+
+    def show(self, pair: bytes) -> None:
+        """From now on new connections show this certificate and key."""
+        with self._lock:
+            if pair != self._shown:
+                context = _context(self._cluster, self._user)
+                _load(context, pair, "The client certificate and key of the kubeconfig's plug-in")
+                self._context, self._shown = context, pair
+
+
+def _context(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
     authority = _material(cluster, "certificate-authority")
     try:
         context = ssl.create_default_context(cadata=authority.decode() if authority else None)
@@ -68,15 +105,17 @@ def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], helper: Any) -> ss
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     certificate, key = _material(user, "client-certificate"), _material(user, "client-key")
-    if helper is not None and helper.cert_file:
-        certificate, key = Path(helper.cert_file).read_bytes(), Path(helper.key_file).read_bytes()
     if certificate and key:
-        try:
-            with _readable(certificate + b"\n" + key) as path:
-                context.load_cert_chain(path, password=_no_password)
-        except (ssl.SSLError, ValueError) as error:
-            raise Permanent(f"The kubeconfig's client certificate and key cannot be used ({error}).") from None
+        _load(context, certificate + b"\n" + key, "The kubeconfig's client certificate and key")
     return context
+
+
+def _load(context: ssl.SSLContext, pair: bytes, what: str) -> None:
+    try:
+        with _readable(pair) as path:
+            context.load_cert_chain(path, password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
+        raise Permanent(f"{what} cannot be used ({error}).") from None
 
 
 def _no_password() -> str:
@@ -117,7 +156,11 @@ def _readable(data: bytes) -> Iterator[str]:
 def _own_headers(user: Mapping[str, Any]) -> Headers:
     def headers(fresh: bool) -> dict[str, str]:
         if path := user.get("tokenFile"):  # rotated by whoever wrote it, so read each time
-            return {"authorization": f"Bearer {Path(path).expanduser().read_text().strip()}"}
+            try:
+                return {"authorization": f"Bearer {Path(path).expanduser().read_text().strip()}"}
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is no text"
+                raise Permanent(f"The kubeconfig's tokenFile {path} cannot be read: {why}.") from None
         return dict(fixed)
 
     fixed: dict[str, str] = {}
@@ -129,29 +172,45 @@ def _own_headers(user: Mapping[str, Any]) -> Headers:
     return headers
 
 
-def _helped(document: Mapping[str, Any]) -> Any:
-    """Configuration by the official client, which knows plug-ins (`exec`) and auth providers."""
+def _plugin_headers(plugin: "Plugin", tls: _Tls | None) -> Headers:
+    mine = threading.local()
+
+    def headers(fresh: bool) -> dict[str, str]:
+        credential = plugin.credential(getattr(mine, "last", None) if fresh else None)
+        mine.last = credential
+        if tls is not None and credential.certificate:
+            tls.show(credential.certificate)
+        return {"authorization": f"Bearer {credential.token}"} if credential.token else {}
+
+    return headers
+
+
+def _helper_headers(document: Mapping[str, Any], provider: Mapping[str, Any]) -> Headers:
+    """Auth providers (`oidc`, `gcp`), by the official client; kubectl has given them up for plug-ins."""
+    name = str(provider.get("name"))
+    if name not in ("oidc", "gcp"):
+        raise Permanent(f"The kubeconfig's auth provider {name!r} is not supported; an exec plug-in may do the same.")
+    lock, current = threading.Lock(), [_helped(document, name)]
+
+    def headers(fresh: bool) -> dict[str, str]:
+        with lock:
+            if fresh:
+                current[0] = _helped(document, name)
+            token = current[0].get_api_key_with_prefix("BearerToken", alias="authorization")
+        if not token:
+            raise Permanent(f"The kubeconfig's auth provider {name} gave no token.")
+        return {"authorization": token if " " in token else f"Bearer {token}"}
+
+    return headers
+
+
+def _helped(document: Mapping[str, Any], name: str) -> Any:
     from kubernetes.client import Configuration
-    from kubernetes.config.config_exception import ConfigException
     from kubernetes.config.kube_config import KubeConfigLoader
 
     configuration = Configuration()
     try:
         KubeConfigLoader(config_dict=dict(document)).load_and_set(configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as error:
-        raise Permanent(f"The kubeconfig's user cannot log in: {error}.") from None
+    except Exception as error:  # noqa: BLE001 - of whatever the provider's libraries raise; their words may hold a token
+        raise Permanent(f"The kubeconfig's auth provider {name} cannot log in ({type(error).__name__}).") from None
     return configuration
-
-
-def _helper_headers(helper: Any, document: Mapping[str, Any]) -> Headers:
-    current = [helper]
-
-    def headers(fresh: bool) -> dict[str, str]:
-        if fresh:
-            current[0] = _helped(document)
-        token = current[0].get_api_key_with_prefix("BearerToken", alias="authorization")
-        if not token:
-            return {}
-        return {"authorization": token if " " in token else f"Bearer {token}"}
-
-    return headers

@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -105,14 +105,15 @@ class Wire:
     def __init__(
         self,
         server: str,
-        tls: ssl.SSLContext | None,
+        tls: Callable[[], ssl.SSLContext] | None,
         *,
         name: str | None = None,
         proxy: str | None = None,
         kept: int = 16,
     ) -> None:
-        """server: http(s)://HOST[:PORT]. name: what its certificate names, when that is not HOST.
+        """server: http(s)://HOST[:PORT]. tls: gives what a new connection trusts and shows; None for plain http.
 
+        name: what the server's certificate names, when that is not HOST.
         proxy: http(s)://[USER:PASSWORD@]HOST[:PORT]; None for what the environment says. `ValueError` for another kind.
         """
         parts = urlsplit(server)
@@ -169,7 +170,7 @@ class Wire:
     def _open(self, seconds: float) -> "_Connection":
         if not self._proxy.scheme:
             raw = _connect(self._host, self._port, seconds)
-            return _secured(raw, raw, self._tls, self._name or self._host)
+            return _secured(raw, raw, self._tls and self._tls(), self._name or self._host)
         through = self._proxy.scheme == "https"
         raw = _connect(self._proxy.hostname or "", self._proxy.port or (443 if through else 80), seconds)
         try:
@@ -177,7 +178,7 @@ class Wire:
             if through:
                 outer = raw = ssl.create_default_context().wrap_socket(raw, server_hostname=self._proxy.hostname)
             self._tunnel(outer)
-            return _secured(raw, outer, self._tls, self._name or self._host)
+            return _secured(raw, outer, self._tls and self._tls(), self._name or self._host)
         except BaseException:
             raw.close()
             raise
