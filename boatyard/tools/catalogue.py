@@ -12,8 +12,9 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Release:
-    """An official release. `{os}`, `{arch}` are Go's names; `member` is the path in a .tar.gz, None for a bare program.
+    """An official release. `{os}`, `{arch}` are Go's names; `{packed}` is tar.gz on Linux and zip elsewhere.
 
+    member: the path of the program in a .tar.gz or .zip, None for a bare program.
     checksums: a published list of sha256 sums, a lone sum, or GitHub's description of a release (its assets' digests).
     """
 
@@ -24,8 +25,12 @@ class Release:
     def on(self, goos: str, goarch: str) -> "Release":
         """The release for one kind of machine."""
 
+        words = {"{os}": goos, "{arch}": goarch, "{packed}": "tar.gz" if goos == "linux" else "zip"}
+
         def fill(text: str) -> str:
-            return text.replace("{os}", goos).replace("{arch}", goarch)
+            for word, value in words.items():
+                text = text.replace(word, value)
+            return text
 
         return Release(fill(self.url), fill(self.checksums), fill(self.member) if self.member else None)
 
@@ -136,7 +141,7 @@ def _kwok(name: str) -> Tool:
 
 def _etcd() -> Tool:
     base, name = f"https://github.com/etcd-io/etcd/releases/download/v{ETCD}", f"etcd-v{ETCD}-{{os}}-{{arch}}"
-    release = Release(f"{base}/{name}.tar.gz", f"{base}/SHA256SUMS", f"{name}/etcd")
+    release = Release(f"{base}/{name}.{{packed}}", f"{base}/SHA256SUMS", f"{name}/etcd")
     package = "go.etcd.io/etcd/server/v3"
     return Tool("etcd", ETCD, ("--version",), r"^etcd Version: (\S+)$", same_minor, release, None, package, "server")
 

@@ -8,9 +8,11 @@ import socket
 import tarfile
 import threading
 import urllib.request
+import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import urllib3
@@ -209,11 +211,13 @@ def _find_sum(text: str, file: str) -> str | None:
 
 def _extract(archive: Path, member: str, target: Path, url: str) -> None:
     try:
-        with tarfile.open(archive) as tar:
-            source = tar.extractfile(member)
+        with contextlib.ExitStack() as stack, target.open("wb") as out:
+            if url.endswith(".zip"):
+                source: IO[bytes] | None = stack.enter_context(zipfile.ZipFile(archive)).open(member)
+            else:
+                source = stack.enter_context(tarfile.open(archive)).extractfile(member)
             if source is None:
                 raise Permanent(f"{url} holds no program {member}.")
-            with target.open("wb") as out:
-                shutil.copyfileobj(source, out, 1 << 20)
-    except (tarfile.TarError, KeyError) as error:
+            shutil.copyfileobj(source, out, 1 << 20)
+    except (tarfile.TarError, zipfile.BadZipFile, KeyError) as error:
         raise Permanent(f"{url} holds no program {member}: {error}.") from error

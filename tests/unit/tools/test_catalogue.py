@@ -5,7 +5,7 @@ import re
 import pytest
 
 from boatyard.tools.build import MODULE
-from boatyard.tools.catalogue import CATALOGUE
+from boatyard.tools.catalogue import CATALOGUE, Release
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,59 @@ def test_releases_name_the_machine_and_the_version(name: str) -> None:
     assert tool.version in release.url
     assert "arm64" in release.url
     assert not set("{}") & set(release.url + release.checksums + (release.member or ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "url", "checksums", "member"),
+    [
+        (
+            "etcd",
+            ("linux", "amd64"),
+            "https://github.com/etcd-io/etcd/releases/download/v3.6.8/etcd-v3.6.8-linux-amd64.tar.gz",
+            "https://github.com/etcd-io/etcd/releases/download/v3.6.8/SHA256SUMS",
+            "etcd-v3.6.8-linux-amd64/etcd",
+        ),
+        (
+            "etcd",
+            ("darwin", "arm64"),
+            "https://github.com/etcd-io/etcd/releases/download/v3.6.8/etcd-v3.6.8-darwin-arm64.zip",
+            "https://github.com/etcd-io/etcd/releases/download/v3.6.8/SHA256SUMS",
+            "etcd-v3.6.8-darwin-arm64/etcd",
+        ),
+        (
+            "kube-apiserver",
+            ("linux", "arm64"),
+            "https://dl.k8s.io/release/v1.36.3/bin/linux/arm64/kube-apiserver",
+            "https://dl.k8s.io/release/v1.36.3/bin/linux/arm64/kube-apiserver.sha256",
+            None,
+        ),
+        (
+            "helm",
+            ("darwin", "arm64"),
+            "https://get.helm.sh/helm-v4.2.3-darwin-arm64.tar.gz",
+            "https://get.helm.sh/helm-v4.2.3-darwin-arm64.tar.gz.sha256sum",
+            "darwin-arm64/helm",
+        ),
+        (
+            "kwokctl",
+            ("linux", "amd64"),
+            "https://github.com/kubernetes-sigs/kwok/releases/download/v0.8.0/kwokctl-linux-amd64",
+            "https://api.github.com/repos/kubernetes-sigs/kwok/releases/tags/v0.8.0",
+            None,
+        ),
+        (
+            "kops",
+            ("linux", "amd64"),
+            "https://github.com/kubernetes/kops/releases/download/v1.36.2/kops-linux-amd64",
+            "https://github.com/kubernetes/kops/releases/download/v1.36.2/kops-linux-amd64.sha256",
+            None,
+        ),
+    ],
+)
+def test_addresses_are_those_that_the_projects_publish_at(
+    name: str, machine: tuple[str, str], url: str, checksums: str, member: str | None
+) -> None:
+    """As in the projects' release notes and scripts: etcd packs by zip for all but Linux; kwok publishes no sums
+    but those that GitHub itself reckons.
+    """
+    assert CATALOGUE[name].release.on(*machine) == Release(url, checksums, member)

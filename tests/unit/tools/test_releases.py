@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,18 +103,28 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path, releases: ReleaseServer, b
         toolbox(tmp_path, boat(release)).ensure(["boat"])
 
 
-def test_a_program_inside_an_archive(tmp_path: Path, releases: ReleaseServer, boat: Boat) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        info = tarfile.TarInfo("boat-1/bin/boat")
-        info.size = len(script())
-        tar.addfile(info, io.BytesIO(script()))
-    content = packed.getvalue()
+def packed(kind: str) -> bytes:
+    """The program as boat-1/bin/boat in an archive."""
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("boat-1/bin/boat", script())
+    else:
+        with tarfile.open(fileobj=file, mode="w:gz") as tar:
+            info = tarfile.TarInfo("boat-1/bin/boat")
+            info.size = len(script())
+            tar.addfile(info, io.BytesIO(script()))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_a_program_inside_an_archive(tmp_path: Path, releases: ReleaseServer, boat: Boat, kind: str) -> None:
+    content = packed(kind)
     releases.files |= {
-        "/b.tgz": content,
-        "/SUMS": f"{'1' * 64}  a\n{hashlib.sha256(content).hexdigest()} *b.tgz".encode(),
+        f"/b.{kind}": content,
+        "/SUMS": f"{'1' * 64}  a\n{hashlib.sha256(content).hexdigest()} *b.{kind}".encode(),
     }
-    good = Release(f"{releases.url}/b.tgz", f"{releases.url}/SUMS", "boat-1/bin/boat")
+    good = Release(f"{releases.url}/b.{kind}", f"{releases.url}/SUMS", "boat-1/bin/boat")
     toolbox(tmp_path / "good", boat(good)).ensure()
     bad = Release(good.url, good.checksums, "elsewhere/boat")
     with pytest.raises(MissingTool, match="holds no program elsewhere/boat"):
