@@ -41,4 +41,5 @@ def raise_all(futures: "Sequence[PrefectFuture[Any]]") -> None:
         return
     if len(failures) == 1 or not all(isinstance(error, BoatyardError) for error in failures):
         raise failures[0]
-    raise Permanent(f"{len(failures)} failed: " + " ".join(f"[{at}] {error}" for at, error in enumerate(failures, 1)))
+    family = Temporary if all(isinstance(error, Temporary) for error in failures) else Permanent
+    raise family(f"{len(failures)} failed: " + " ".join(f"[{at}] {error}" for at, error in enumerate(failures, 1)))

@@ -7,8 +7,8 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
-from boatyard.errors import Permanent, Unsafe
-from boatyard.plan.model import Plan, Step, Verb
+from boatyard.errors import Permanent, Temporary, Unsafe
+from boatyard.plan.model import Phase, Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import Approved, Refused, request_approval
 from tasks.options import RETRIED, raise_all
@@ -72,9 +72,10 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
 def converge(*verbs: Verb, expect: str | None = None) -> None:
     """Plan and carry out until the cluster is as the spec says; `verbs` limits it to some of the steps.
 
+    A control plane that breaks on the way, which the retries of its step did not outlast, is repaired by another plan.
     expect: digest of the one plan that may be carried out; `Unsafe` when another one is needed by now.
     """
-    for _ in range(ROUNDS):
+    for left in reversed(range(ROUNDS)):
         whole = operation().plan()
         plan = whole.only(*verbs, Verb.WAKE, Verb.REPAIR) if verbs else whole
         if expect is not None and plan.digest != expect:
@@ -83,7 +84,13 @@ def converge(*verbs: Verb, expect: str | None = None) -> None:
                 f" {summary(plan)} Nothing was done.",
                 hint="Plan again, and apply what that shows.",
             )
-        run_plan(plan, agreed=expect is not None)
+        try:
+            run_plan(plan, agreed=expect is not None)
+        except Temporary as error:
+            if expect is not None or not left or operation().observe().phase is not Phase.BROKEN:
+                raise
+            get_run_logger().info("%s Planning again, as the control plane is broken.", error)
+            continue
         if expect is not None or not whole.incomplete:
             return
     raise Permanent(

@@ -74,10 +74,10 @@ def test_the_api_server_is_killed_while_a_pool_is_upgraded(house: House, cluster
     )
     flow.stop("before step upgrade pool web")
     os.kill(pid_of(house, cluster, "kube-apiserver"), signal.SIGKILL)
-    message = flow.go_on().failed(*ONE_SENTENCE)
-    assert "127.0.0.1" in message
-    house.run("flows.upgrade:upgrade_cluster", name=cluster.name, to="1.35").well()
+    flow.go_on().well()
     house.is_whole(cluster, version="1.35")
+    verbs = [(entry.verb, entry.outcome) for entry in house.yard.store.journal.list(cluster.name, limit=500)]
+    assert verbs[-3:] == [("upgrade pool", "failed"), ("repair", "done"), ("upgrade pool", "done")]
 
 
 def test_a_stuck_etcd_ends_in_a_deadline_that_says_what_was_awaited(house: House, cluster: Cluster) -> None:
