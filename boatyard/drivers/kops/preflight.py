@@ -17,8 +17,7 @@ _KOPS_PODS, _KOPS_SERVICES = "100.96.0.0/11", "100.64.0.0/13"
 
 def preflight(reach: Reach) -> list[Finding]:
     """Everything at once; [] when all is well."""
-    here = _running(reach)
-    return [*_program(reach), *([] if here else _names(reach)), *_account(reach, here)]
+    return [*_program(reach), *_account(reach, _running(reach))]
 
 
 def _program(reach: Reach) -> list[Finding]:
@@ -33,22 +32,6 @@ def _program(reach: Reach) -> list[Finding]:
     except BoatyardError as error:
         return [Finding("kops", error.message, error.hint or "see that `kops version` works")]
     return []
-
-
-def _names(reach: Reach) -> list[Finding]:
-    """Before it is made, since names stay. The emulated account's own message is shaped like one of AWS', whose
-    documentation says nothing of it."""
-    api = render.manifests(reach.cluster, "1.0.0")[0]["spec"].get("api", {})
-    odd = [name for name in target_groups(reach) if "--" in name] if "loadBalancer" in api else []
-    problem = f"kOps would name target groups {' and '.join(odd)}: two hyphens side by side."
-    fix = "This was seen on the emulated account, and may be refused by AWS, too; a name of another length does it."
-    return [Finding("names of target groups", problem, fix, blocks=False)] if odd else []
-
-
-def target_groups(reach: Reach) -> list[str]:
-    """As kOps names those of the API's load balancer: prefix and cluster, cut at 25 letters, a hash: here `HASH`."""
-    prefixes = ["tcp", *(["kops-controller"] if reach.provider.dns == "none" else [])]
-    return [f"{f'{prefix}-{reach.name}'.replace('.', '-')[:25]}-HASH" for prefix in prefixes]
 
 
 def _account(reach: Reach, here: Mapping[str, int]) -> list[Finding]:

@@ -213,6 +213,17 @@ def test_instances_join_and_leave_the_groups_load_balancer(account: Sandbox, gro
     assert targets() == set(group.ids)
 
 
+def test_a_target_groups_name_may_have_two_hyphens_side_by_side(account: Sandbox, group: Group) -> None:
+    balancing = clients(account)("elbv2")
+    wanted = {"Name": "tcp-minimal-example--bne5ih", "Protocol": "TCP", "Port": 443, "VpcId": group.network.vpc}
+    balancing.create_target_group(**wanted)
+    (found,) = balancing.describe_target_groups(Names=[wanted["Name"]])["TargetGroups"]
+    assert found["TargetGroupName"] == wanted["Name"]
+    with pytest.raises(ClientError, match="DuplicateTargetGroupName"):
+        balancing.create_target_group(**wanted)
+    balancing.delete_target_group(TargetGroupArn=found["TargetGroupArn"])
+
+
 def test_a_subnet_in_use_is_not_deleted(ec2: Any, scaling: Any, account: Sandbox) -> None:
     network = Network(ec2, "10.8.0.0/16")
     group = Group(ec2, scaling, network)

@@ -1,6 +1,6 @@
 """What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
 
-from boatyard.sandbox.aws.extension import groups, iam, keys, network
+from boatyard.sandbox.aws.extension import balancers, groups, iam, keys, network
 
 __all__ = ["install"]
 
@@ -11,6 +11,7 @@ def install() -> None:
     """Mend moto in this process. May be called twice; cannot be undone."""
     global _done
     if not _done:
+        balancers.install()
         groups.install()
         iam.install()
         keys.install()
