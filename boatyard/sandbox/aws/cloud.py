@@ -20,6 +20,13 @@ from boatyard.sandbox.aws.volumes import Volumes
 Aws = Callable[[str], Any]
 
 
+def own_door(region: str, endpoint: str) -> Aws:
+    """Clients of the account by service, made once each; no fault befalls them."""
+    session = boto3.Session(region_name=region)
+    config = Config(proxies={}, retries={"max_attempts": 2}, connect_timeout=5, read_timeout=30, user_agent_extra=OWN)
+    return cache(lambda service: session.client(service, endpoint_url=endpoint, config=config))
+
+
 @dataclass
 class Cloud:
     """Follows one cluster's Services, claims and volumes. `connect` gives a client of its API server."""
@@ -32,7 +39,8 @@ class Cloud:
 
     def start(self) -> None:
         """Begin, or go on with other credentials after `stop`."""
-        balancers, volumes = Balancers(self.name, self._aws()), Volumes(self.name, self._aws())
+        aws = own_door(self.region, self.endpoint)
+        balancers, volumes = Balancers(self.name, aws), Volumes(self.name, aws)
         self._followers = [
             Follower(self.connect, "/api/v1/services", balancers.take),
             Follower(self.connect, "/api/v1/persistentvolumeclaims", volumes.claim),
@@ -50,11 +58,3 @@ class Cloud:
     @property
     def running(self) -> bool:
         return bool(self._followers)
-
-    def _aws(self) -> Aws:
-        """Clients of the account by service, made once each."""
-        session = boto3.Session(region_name=self.region)
-        config = Config(
-            proxies={}, retries={"max_attempts": 2}, connect_timeout=5, read_timeout=30, user_agent_extra=OWN
-        )
-        return cache(lambda service: session.client(service, endpoint_url=self.endpoint, config=config))

@@ -2,11 +2,17 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from boatyard.errors import BoatyardError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from boatyard.clock import Clock, SystemClock
+from boatyard.errors import BoatyardError, Permanent
+from boatyard.sandbox.aws.backups import EVERY, Backups
 from boatyard.sandbox.aws.cloud import Cloud
 from boatyard.sandbox.aws.model import Wanted
 from boatyard.sandbox.aws.observe import Observer
@@ -74,6 +80,11 @@ class Worker(threading.Thread):
         self._plane = ControlPlane(
             wanted.name, means.folder / "clusters" / wanted.name, means.programs, died=self._poke
         )
+        self._backups = Backups(wanted.region, means.endpoint)
+        self._clock: Clock = SystemClock()
+        self._managers: dict[str, int] = {}  # machine → when its etcd-manager started, nanoseconds since 1970
+        self._fresh = False
+        self._backed_up: datetime | None = None
         self._cloud = Cloud(wanted.name, wanted.region, means.endpoint, self._plane.client)
 
     def want(self, wanted: Wanted) -> bool:
@@ -110,7 +121,7 @@ class Worker(threading.Thread):
 
     def _next(self) -> Wanted | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._due or self._ended)
+            self._changed.wait_for(lambda: self._due or self._ended, self._until_backup())
             self._due = False
             return None if self._ended else self._wanted
 
@@ -136,15 +147,61 @@ class Worker(threading.Thread):
             services=wanted.services,
             pods=wanted.pods,
         )
+        self._start_managers(wanted)
         if not self._plane.running or settings != self._plane.settings:
             _log.warning("%s: Kubernetes %s", wanted.name, settings.version)
             self._cloud.stop()
             self._plane.ensure(settings)
+        if self._fresh:
+            self._restore(wanted, settings)
         self._means.router.route(settings.names, self._plane.port)
         with self._plane.client() as client:
             self._register.sync(client, wanted.machines)
         if not self._cloud.running:
             self._cloud.start()
+        if self._fresh or self._until_backup() == 0:
+            self._back_up(wanted)
+        self._fresh = False
+
+    def _start_managers(self, wanted: Wanted) -> None:
+        """An etcd-manager starts on each machine that is new."""
+        now, known = time.time_ns(), self._managers
+        self._managers = {machine.identity: known.get(machine.identity, now) for machine in wanted.control_plane}
+        self._fresh = self._fresh or bool(self._managers.keys() - known.keys())
+
+    def _until_backup(self) -> float | None:
+        """Seconds; None while no control plane runs, or none was ever made."""
+        if self._backed_up is None or not self._plane.running:
+            return None
+        return max(0.0, (self._backed_up + EVERY - self._clock.now()).total_seconds())
+
+    def _back_up(self, wanted: Wanted) -> None:
+        """What keeps it from being made is no reason for the cluster to stand still."""
+        self._backed_up = self._clock.now()
+        if not wanted.place:
+            return
+        try:
+            self._backups.make(wanted.place, self._plane.etcd, len(wanted.control_plane), self._backed_up)
+        except (BoatyardError, ClientError, BotoCoreError) as error:
+            _log.warning("%s: no backup: %s", wanted.name, error)
+
+    def _restore(self, wanted: Wanted, settings: Settings) -> None:
+        """A backup that was asked for, once every etcd-manager was started after that. The newest wish counts; one for
+        a backup that is not there is passed over."""
+        try:
+            wishes = self._backups.ordered(wanted.place) if wanted.place else []
+            due = [each for each in wishes if each.given < min(self._managers.values())]
+            wish = next((each for each in reversed(due) if each.etcd == "main"), None)
+            keys = self._backups.content(wanted.place, wish) if wish else {}
+        except (Permanent, ClientError, BotoCoreError) as error:
+            _log.warning("%s: nothing is restored: %s", wanted.name, error)
+            return
+        if keys:
+            _log.warning("%s: going back to a backup of %d keys", wanted.name, len(keys))
+            self._cloud.stop()
+            self._plane.restore(settings, keys)
+            self._register.forget()
+        self._backups.done(wanted.place, due)
 
     def _rest(self, wanted: Wanted) -> None:
         """Nobody runs the control plane; its data lives as long as its volumes do."""

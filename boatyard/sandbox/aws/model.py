@@ -57,6 +57,8 @@ class Wanted:
     balancers: tuple[str, ...] = ()
     services: str = "100.64.0.0/13"
     pods: str = "100.96.0.0/11"
+    place: str = ""
+    """`BUCKET/PREFIX` of the cluster in its state store; empty while it is not known."""
 
     @property
     def control_plane(self) -> tuple[Machine, ...]:

@@ -5,7 +5,7 @@ import gzip
 import logging
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boatyard.errors import Permanent
@@ -14,7 +14,8 @@ from boatyard.sandbox.aws.model import Keys, Machine, Role, Wanted
 from boatyard.sandbox.aws.store import Store, find
 
 FAULT = "boatyard.dev/sandbox-fault"
-"""A tag that makes an instance a bad node: `not-ready`, or `absent`."""
+"""A tag that makes an instance a bad node: `not-ready`, or `absent`. On one that runs, its kubelet dies, or the node
+goes; taken off again, it comes back."""
 
 _CLUSTER, _GROUP, _ETCD = "KubernetesCluster", "kops.k8s.io/instancegroup", "k8s.io/etcd/"
 _MASTERS = ("k8s.io/role/control-plane", "k8s.io/role/master")
@@ -32,6 +33,7 @@ class _Known:
     masters: set[str] = field(default_factory=set)
     keys: Keys | None = None
     ranges: dict[str, str] = field(default_factory=dict)
+    place: str = ""
 
 
 class Observer:
@@ -64,9 +66,10 @@ class Observer:
         masters = {machine.identity for machine in machines if machine.role == "control-plane"}
         if masters and (known.keys is None or masters - known.masters) and (store := find(account, name)):
             known.keys, known.ranges = _read_keys(store) or known.keys, store.ranges()
+            known.place = f"{store.bucket}/{store.prefix}"
         known.masters |= masters
         balancers = _balancers(account, region, name)
-        return Wanted(name, account, region, machines, known.keys, kept, balancers, **known.ranges)
+        return Wanted(name, account, region, machines, known.keys, kept, balancers, place=known.place, **known.ranges)
 
     def _of(self, account: str, backend: Any, seen: set[str]) -> defaultdict[str, list[Machine]]:
         """Running machines by cluster, oldest first."""
@@ -80,7 +83,7 @@ class Observer:
                 if instance.id not in self._machines:
                     self._machines[instance.id] = _machine(account, instance, tags)
                 if machine := self._machines[instance.id]:
-                    found[tags[_CLUSTER]].append(machine)
+                    found[tags[_CLUSTER]].append(replace(machine, fault=tags.get(FAULT, "")))
         return found
 
 
@@ -120,7 +123,6 @@ def _machine(account: str, instance: Any, tags: dict[str, str]) -> Machine | Non
         spot=instance.lifecycle == "spot",
         labels=group.get("nodeLabels") or {},
         taints=tuple(group.get("taints") or ()),
-        fault=tags.get(FAULT, ""),
     )
 
 

@@ -18,6 +18,7 @@ from boatyard.errors import BoatyardError, Permanent, Temporary
 from boatyard.kube.client import Client
 from boatyard.run import Process, start
 from boatyard.sandbox.aws import flags
+from boatyard.sandbox.aws.etcd import Etcd
 from boatyard.sandbox.aws.keysets import issue
 from boatyard.sandbox.aws.model import Keys
 
@@ -89,6 +90,28 @@ class ControlPlane:
                 if attempt == _STARTS:
                     raise
 
+    @property
+    def etcd(self) -> Etcd:
+        """Where the cluster's objects are kept; it answers while the control plane runs."""
+        return Etcd(self._ports.get("etcdPort", 0))
+
+    def restore(self, settings: Settings, keys: Mapping[bytes, bytes]) -> None:
+        """A new etcd with nothing but these, and all else started on it. As etcd-manager does it, what was there goes.
+
+        `Permanent` when etcd does not take them.
+        """
+        self._end(self._processes)
+        shutil.rmtree(self.folder / "etcd", ignore_errors=True)
+        self._choose_ports()
+        self._spawn(self._arguments(settings), ("etcd",))
+        deadline = Deadline.after(_PATIENCE, f"etcd of {self.name}", self._clock)
+        while not self._etcd_answers():
+            deadline.check("etcd")
+            if self._clock.wait(self._halted, _PAUSE):
+                raise Permanent(f"the start of {self.name} was given up.")
+        self.etcd.fill(keys)
+        self.ensure(settings)
+
     def stop(self) -> None:
         """Every process gone, etcd's data kept."""
         self._end(self._processes)
@@ -115,13 +138,22 @@ class ControlPlane:
         self._choose_ports()
         self._write(settings)
         deadline = Deadline.after(_PATIENCE, f"the control plane of {self.name}", self._clock)
-        arguments = flags.arguments(self.folder, self._ports, settings.version, settings.services, settings.pods)
+        arguments = self._arguments(settings)
         self._spawn(arguments, ("etcd", "kube-apiserver"))
         self._await_api(deadline, self._answers)
         self._spawn(arguments, (*_BEHIND, "kwok"))
         self._await_api(deadline, self._has_accounts)
         if self._guard is None:
             self._guard = _Guard(self._processes.values(), self._died)
+
+    def _arguments(self, settings: Settings) -> dict[str, list[str]]:
+        return flags.arguments(self.folder, self._ports, settings.version, settings.services, settings.pods)
+
+    def _etcd_answers(self) -> bool:
+        try:
+            return bool(self.etcd.version())
+        except Temporary:
+            return False
 
     def _spawn(self, arguments: Mapping[str, list[str]], names: Iterable[str]) -> None:
         for name in names:

@@ -5,6 +5,7 @@ One cluster for all of it, in the order of its life.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from boatyard.clock import Deadline, SystemClock
+from boatyard.drivers.backup import backup_condition
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops.driver import Driver
 from boatyard.drivers.kops.reach import Reach
@@ -118,6 +120,16 @@ def test_a_cluster_as_its_spec_says_has_an_empty_plan(place: Place) -> None:
     seen = place.driver().observe()
     assert (seen.differs, seen.outdated, seen.pools["web"].ready) == ((), (), 1)
     assert place.driver().plan(seen, {}).steps == ()
+
+
+def test_etcds_backups_are_seen_and_are_recent(place: Place) -> None:
+    found = place.driver().backups()
+    assert {each.etcd for each in found} == {"main", "events"}
+    assert all(each.size > 10_000 and each.location.startswith(f"{STORE}/{NAME}/backups/etcd/") for each in found)
+    now = CLOCK.now()
+    assert backup_condition(found, now).status == "True"
+    old = backup_condition(found, now + timedelta(hours=4))
+    assert (old.status, old.reason) == ("False", "TooOld")
 
 
 def test_what_is_adopted_has_an_empty_plan(place: Place) -> None:
