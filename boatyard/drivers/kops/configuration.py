@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from boatyard.drivers.kops import changes, guard, render
+from boatyard.drivers.kops import members as etcd
+from boatyard.drivers.kops.dead import Dead, dead, quorum_lost, refused
 from boatyard.drivers.kops.groups import refuse_ahead
-from boatyard.drivers.kops.members import members_differ, refused
 from boatyard.drivers.kops.observe import cluster_differences, differing
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.rolling import Rolling
@@ -17,13 +18,28 @@ from boatyard.errors import Unsafe
 def configure(reach: Reach, agreed: Sequence[str]) -> None:
     """What `Observed.differs` told, and nothing that it did not tell."""
     record = registered(reach)
-    if other := members_differ(reach.cluster, record):
-        raise refused(reach.cluster, other)
+    if other := etcd.members_differ(reach.cluster, record):
+        raise etcd.refused(reach.cluster, other)
     now = cluster_differences(reach, record, differing(reach.cluster, record))
     if strange := [line for line in now if line not in agreed]:
         raise Unsafe(f"cluster {reach.name}: nobody agreed to {'; '.join(strange)}.", hint="Plan again.")
     with reach.client() as client:
-        refuse_ahead(reach, record, look(reach, client))
+        scene = look(reach, client)
+        gone = [each for each in dead(reach, record.control_plane, scene.fleet, scene.nodes) if each.line in agreed]
+        if lost := gone and quorum_lost(gone, record.control_plane, scene.fleet, scene.nodes):
+            raise refused(reach.cluster, lost)
+        refuse_ahead(reach, record, scene)
+    whole = bool(now) or not gone
+    if whole:
+        _record(reach, record)
+    if gone:
+        _replace(reach, record, gone)
+    if whole:
+        roll(reach, reach.store.read())
+
+
+def _record(reach: Reach, record: Record) -> None:
+    """The documents as the spec says, and applied."""
     scope = guard.settings(f"configuring {reach.name}")
     documents = _documents(reach, record)
     if any(each not in record.documents for each in documents):
@@ -31,7 +47,14 @@ def configure(reach: Reach, agreed: Sequence[str]) -> None:
             reach.kops.replace(documents)
     else:
         changes.apply(reach, scope)
-    roll(reach, reach.store.read())
+
+
+def _replace(reach: Reach, record: Record, gone: Sequence[Dead]) -> None:
+    """Dead control-plane machines, then what else of the control plane is outdated."""
+    with reach.client() as client:
+        rolling = Rolling(reach, client, drain_timeout=drain_timeout(reach))
+        rolling.dead(gone, record.control_plane)
+        rolling.control_plane(record.control_plane)
 
 
 def roll(reach: Reach, record: Record) -> None:

@@ -74,9 +74,10 @@ class Driver:
         return observe(self._reach)
 
     def plan(self, observed: Observed, apps: Mapping[str, str]) -> Plan:
-        from boatyard.drivers.kops.members import refuse
+        from boatyard.drivers.kops import dead, members
 
-        refuse(self._cluster, observed)
+        members.refuse(self._cluster, observed)
+        dead.refuse(self._cluster, observed)
         return compute(self._cluster, observed, apps, self.expected, in_place=False)
 
     def create(self) -> None:

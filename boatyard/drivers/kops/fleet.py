@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from boatyard.aws.account import Account
@@ -76,6 +77,12 @@ class Fleet:
         detached = self._detached()
         groups = (_group(each, newest, detached.get(str(each["AutoScalingGroupName"]), [])) for each in found)
         return {each.group: each for each in groups}
+
+    def launched(self, ids: Iterable[str]) -> dict[str, datetime]:
+        """Instance → when it was started; those that AWS no longer knows are left out."""
+        filters = [{"Name": "instance-id", "Values": sorted(ids)}]
+        found = self._account.pages("ec2", "describe_instances", "Reservations[].Instances[]", Filters=filters)
+        return {str(each["InstanceId"]): each["LaunchTime"] for each in found}
 
     def resize(self, group: ScalingGroup, minimum: int, maximum: int, desired: int) -> None:
         """Bounds and size in one request; a no-op when they are so."""

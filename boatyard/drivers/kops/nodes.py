@@ -1,6 +1,7 @@
 """What is read from Node and Pod objects of a kOps cluster. Pure."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from boatyard.kube.health import node_ready
@@ -44,6 +45,14 @@ def version_of(node: Json) -> str:
 def ready(node: Json) -> bool:
     """Ready, and the node controller has taken its not-ready taints off, so that pods can come."""
     return node_ready(node) and not any(taint["key"] in _NOT_READY for taint in node["spec"].get("taints") or [])
+
+
+def ready_since(node: Json) -> tuple[bool, datetime]:
+    """Does its kubelet say that it is Ready, and since when it has or has not."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    told: Json = next((each for each in conditions if each["type"] == "Ready"), {})
+    since = told.get("lastTransitionTime") or node["metadata"]["creationTimestamp"]
+    return told.get("status") == "True", datetime.fromisoformat(since)
 
 
 def pool_labels(group: Json) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from boatyard.aws.errors import AwsBusy, AwsRefused
 from boatyard.drivers.kops import access, nodes, render
+from boatyard.drivers.kops.dead import dead, lines
 from boatyard.drivers.kops.failures import Credentials, Denied, Throttled
 from boatyard.drivers.kops.fleet import ScalingGroup
 from boatyard.drivers.kops.members import members_differ
@@ -86,6 +87,7 @@ def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Ob
         known = known.model_copy(update={"endpoint": admin.endpoint or None})
         with Client(admin.document, timeout=_TIMEOUT, retries=0) as client:
             seen = _ask(client)
+        gone = _dead(reach, record, fleet, seen.nodes)
     except BoatyardError as error:
         return known.model_copy(update={"detail": error.message})
     control = control_plane(record, fleet, seen.nodes)
@@ -96,7 +98,7 @@ def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Ob
             "version": running_version(seen.version, control),
             "pools": {name: _pool(reach.cluster, record, fleet, name, seen.nodes, told) for name in record.pools},
             "apps": seen.apps,
-            "differs": cluster_differences(reach, record, told),
+            "differs": (*cluster_differences(reach, record, told), *gone),
             "outdated": outdated_names(record.control_plane, fleet, seen.nodes),
         }
     )
@@ -149,6 +151,12 @@ def cluster_differences(reach: Reach, record: Record, told: render.Differences) 
     lines = [f"{name}: {line}" for name in others for line in told.groups[name]]
     missing = [f"instance group {name}: nothing, it is wanted" for name in told.missing if _is_control_plane(name)]
     return (*told.cluster, *lines, *missing, *([newer] if newer else []))
+
+
+def _dead(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup], found: Iterable[Json]) -> tuple[str, ...]:
+    by_instance = {nodes.instance_of(node): node for node in found}
+    groups = record.control_plane
+    return lines(dead(reach, groups, fleet, by_instance), groups, fleet, by_instance)
 
 
 def _is_control_plane(name: str) -> bool:

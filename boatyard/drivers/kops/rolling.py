@@ -5,11 +5,12 @@ its group is known by kOps' own tag: a roll that was cut off goes on from where 
 that does not come true in time ends it and says what was awaited.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 
 from boatyard.drivers.kops import nodes
+from boatyard.drivers.kops.dead import Dead, quorum_lost, refused
 from boatyard.drivers.kops.draining import discourage, drain_and_end
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
 from boatyard.drivers.kops.nodes import NODES
@@ -40,6 +41,22 @@ class Rolling:
             self._wait(f"the control plane without {old.id}", partial(self._replaced, groups, old))
         self._wait("the control plane", lambda: control_plane_lacks(self._client, self._look(), groups))
 
+    def dead(self, machines: Sequence[Dead], groups: Sequence[str]) -> None:
+        """Machines whose kubelet is silent, one after another. Nothing is drained: nobody is there who could end their
+        pods, which the node controller has given up long ago. `Unsafe` where etcd would lose its majority."""
+        for index, each in enumerate(machines):
+            rest = {other.id for other in machines[index + 1 :]}
+            scene = self._look()
+            machine = next((one for one in _members(scene, groups) if one.id == each.id), None)
+            node = scene.node(machine) if machine is not None else None
+            if machine is None or (node is not None and nodes.ready(node)):
+                continue  # gone, or back
+            if lost := quorum_lost([each], groups, scene.fleet, scene.nodes):
+                raise refused(self._reach.cluster, lost)
+            self._say(f"control plane: {each.line}")
+            self._end(machine)
+            self._wait(f"the control plane without {each.id}", partial(self._replaced, groups, machine, rest))
+
     def _whole(self, groups: Sequence[str], without: Machine) -> str:
         """What the control plane lacks besides this machine: never two at once."""
         scene = self._look()
@@ -51,11 +68,11 @@ class Rolling:
                     return f"{machine.id} of {name} to be Ready"
         return ""
 
-    def _replaced(self, groups: Sequence[str], gone: Machine) -> str:
+    def _replaced(self, groups: Sequence[str], gone: Machine, but: Container[str] = ()) -> str:
         scene = self._look()
-        if gone.id in {machine.id for name in groups if (group := scene.group(name)) for machine in group.machines}:
+        if gone.id in {machine.id for machine in _members(scene, groups)}:
             return f"{gone.id} to end"
-        return control_plane_lacks(self._client, scene, groups)
+        return control_plane_lacks(self._client, scene, groups, but)
 
     def bastions(self, groups: Sequence[str]) -> None:
         """One after another; they are no nodes, so there is nothing to drain and nothing that joins."""
@@ -148,8 +165,12 @@ class Rolling:
 
 def next_old(scene: Scene, groups: Sequence[str]) -> Machine | None:
     """The old control-plane machine to be replaced first: one that is no use as it is, else in the groups' order."""
-    old = [machine for name in groups if (group := scene.group(name)) for machine in group.machines if machine.outdated]
+    old = [machine for machine in _members(scene, groups) if machine.outdated]
     return next(iter(oldest_first(scene, old)), None)
+
+
+def _members(scene: Scene, groups: Sequence[str]) -> list[Machine]:
+    return [machine for name in groups if (group := scene.group(name)) for machine in group.machines]
 
 
 def oldest_first(scene: Scene, machines: Sequence[Machine]) -> list[Machine]:

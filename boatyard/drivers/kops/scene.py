@@ -1,6 +1,6 @@
 """Machines and nodes of a cluster side by side, at one moment: what rolling, scaling and waiting go by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from boatyard.drivers.kops import nodes
@@ -39,33 +39,39 @@ def look(reach: Reach, client: Client) -> Scene:
     return Scene(reach.fleet.read(), found)
 
 
-def unsettled(scene: Scene, name: str) -> str:
-    """What a group still lacks: machines, joined nodes, readiness, or that old nodes are gone; "" when nothing."""
+def unsettled(scene: Scene, name: str, but: Container[str] = ()) -> str:
+    """What a group still lacks: machines, joined nodes, readiness, or that old nodes are gone; "" when nothing.
+
+    but: instances that need not have joined nor be Ready.
+    """
     group = scene.group(name)
     if group is None:
         return f"the Auto Scaling group of {name}"
     if len(group.members) != group.desired:
         return f"{group.desired} instances of {name}, it has {len(group.members)}"
-    coming = [machine.id for machine in group.members if scene.node(machine) is None]
+    asked = [machine for machine in group.members if machine.id not in but]
+    coming = [machine.id for machine in asked if scene.node(machine) is None]
     if coming:
         return f"{_some(coming)} of {name} to join"
-    not_ready = [machine.id for machine in group.members if not nodes.ready(scene.nodes[machine.id])]
+    not_ready = [machine.id for machine in asked if not nodes.ready(scene.nodes[machine.id])]
     if not_ready:
         return f"{_some(not_ready)} of {name} to be Ready"
     leaving = [nodes.name_of(node) for node in scene.strangers(name)]
     return f"{_some(leaving)} of {name} to leave the cluster" if leaving else ""
 
 
-def control_plane_lacks(client: Client, scene: Scene, groups: Sequence[str]) -> str:
+def control_plane_lacks(client: Client, scene: Scene, groups: Sequence[str], but: Container[str] = ()) -> str:
     """Like `unsettled` for the control plane, its static pods and the API server's own checks (etcd among them)."""
     for name in groups:
-        if rest := unsettled(scene, name):
+        if rest := unsettled(scene, name, but):
             return rest
     failing = [check for check, ok in read_readyz(client, _ANSWER).items() if not ok]
     if failing:
         return f"the API server's checks {_some(failing)}"
     pods = client.list(SYSTEM_PODS)
     for node in of(scene, groups):
+        if nodes.instance_of(node) in but:
+            continue
         if missing := nodes.static_pods_missing(node, pods):
             return f"{_some(missing)} on {nodes.name_of(node)}"
     return ""

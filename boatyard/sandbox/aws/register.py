@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client
+from boatyard.kube.nodes import annotation
 from boatyard.sandbox.aws import nodes
+from boatyard.sandbox.aws.flags import MANAGED
 from boatyard.sandbox.aws.model import Machine
 from boatyard.sandbox.aws.nodes import NODES, PODS, SYSTEM_PODS, Json
 
@@ -29,6 +31,8 @@ class Register:
             if machine.identity not in self._registered and machine.identity not in present:
                 with suppress(ApiConflict):
                     client.create(NODES, nodes.node(machine))
+            elif machine.identity in present:
+                _kubelet(client, present[machine.identity], alive=not machine.fault)
             self._registered.add(machine.identity)
         self._registered &= wanted.keys()
         self._mirror(client, wanted.values())
@@ -42,6 +46,29 @@ class Register:
                 if pod["metadata"]["name"] not in present:
                     with suppress(ApiConflict):
                         client.create(SYSTEM_PODS, pod)
+
+
+def _kubelet(client: Client, node: Json, *, alive: bool) -> None:
+    """KWOK keeps the node Ready, or nobody does: then the node controller misses its heartbeats after a while."""
+    if bool(annotation(node, MANAGED)) != alive:
+        body = {"metadata": {"annotations": {MANAGED: "fake" if alive else None}}}
+        with suppress(ApiNotFound):
+            client.patch(f"{NODES}/{node['metadata']['name']}", body)
+        if alive:
+            _ready_again(client, str(node["metadata"]["name"]))
+
+
+def _ready_again(client: Client, node: str) -> None:
+    """A kubelet that is back says so of its pods, which the node controller had called not Ready."""
+    for pod in client.list(PODS, fieldSelector=f"spec.nodeName={node}"):
+        told = (pod.get("status") or {}).get("conditions") or []
+        if not any(each["type"] == "Ready" and each["status"] == "False" for each in told):
+            continue
+        conditions = [each | ({"status": "True"} if each["type"] == "Ready" else {}) for each in told]
+        metadata = pod["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
+        with suppress(ApiNotFound):
+            client.patch(path, {"status": {"conditions": conditions}})
 
 
 def _ours(node: Json) -> bool:

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,16 +18,19 @@ import boto3
 import pytest
 
 from boatyard.aws.inventory import cluster_resources
-from boatyard.clock import Deadline, SystemClock
+from boatyard.clock import Deadline, ShiftedClock, SystemClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.execute import carry_out
+from boatyard.drivers.kops import nodes
 from boatyard.drivers.kops.driver import Driver
+from boatyard.drivers.kops.nodes import NODES
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.waiting import watching
 from boatyard.errors import Unsafe
 from boatyard.kube.client import Client
 from boatyard.plan.model import Phase, Plan, Verb
 from boatyard.sandbox.aws import Sandbox
+from boatyard.sandbox.aws.observe import FAULT
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.tools.toolbox import Toolbox
@@ -52,6 +56,7 @@ class Place:
     zone: str
     before: Mapping[str, str]
     said: list[str] = field(default_factory=list)
+    clock: ShiftedClock = field(default_factory=ShiftedClock)
 
     def spec(self, minor: str = "1.35", web: int = 2, count: int = 3) -> Cluster:
         return Cluster.model_validate(
@@ -81,7 +86,7 @@ class Place:
 
     def env(self) -> Env:
         deadline = Deadline.after(600, "the test", CLOCK)
-        return Env(self.home, CLOCK, deadline, Toolbox(Settings.load().cache).path, report=self.said.append)
+        return Env(self.home, self.clock, deadline, Toolbox(Settings.load().cache).path, report=self.said.append)
 
     def driver(self, spec: Cluster | None = None) -> Driver:
         return Driver(spec or self.spec(), self.env())
@@ -212,6 +217,29 @@ def test_it_grows(place: Place) -> None:
     assert place.groups()["web"] == 3
 
 
+def test_a_control_plane_machine_that_runs_and_is_dead_is_replaced_and_never_two(place: Place) -> None:
+    wanted = place.spec("1.36", web=3)
+    here = {each["Placement"]["AvailabilityZone"]: each["InstanceId"] for each in place.instances() if _is_master(each)}
+    first, second, third = (here[zone] for zone in ZONES)
+    _strike(place, first, second)
+    place.clock.advance(timedelta(minutes=20))
+    with pytest.raises(Unsafe, match="1 of 3 control-plane nodes are Ready"):
+        place.plan(wanted)
+    _heal(place, second)
+    plan = place.plan(wanted)
+    (step,) = plan.steps
+    assert (step.verb, plan.digest) == (Verb.CONFIGURE, place.plan(wanted).digest)
+    assert f"{first} of control-plane-us-east-1a: its node has not been Ready since" in step.reason
+    place.apply(wanted)
+    place.clock.set(CLOCK.now())
+    assert place.plan(wanted).steps == ()
+    left = {each["Placement"]["AvailabilityZone"]: each["InstanceId"] for each in place.instances() if _is_master(each)}
+    assert sorted(left) == ZONES
+    assert first not in left.values()
+    assert {second, third} < set(left.values())
+    assert place.reach().kops.validate(place.told["api_server"]).valid
+
+
 def test_it_sleeps_and_wakes_as_it_was(place: Place) -> None:
     awake, wanted = place.groups(), place.spec("1.36", web=3)
     place.driver(wanted).hibernate()
@@ -241,6 +269,31 @@ def test_nothing_is_left_of_it_though_it_cannot_be_asked_to_let_go(place: Place)
     assert place.before.items() <= everything().items(), "nothing of anybody else's is gone"
     counted = [line for line in place.said if "resources deleted" in line]
     assert 3 <= len(counted) <= 10
+
+
+def _strike(place: Place, *instances: str) -> None:
+    """Their kubelets die; returns once the node controller has noticed."""
+    boto3.client("ec2").create_tags(Resources=list(instances), Tags=[{"Key": FAULT, "Value": "not-ready"}])
+    _until_ready(place, dict.fromkeys(instances, False))
+
+
+def _heal(place: Place, instance: str) -> None:
+    boto3.client("ec2").delete_tags(Resources=[instance], Tags=[{"Key": FAULT}])
+    _until_ready(place, {instance: True})
+
+
+def _until_ready(place: Place, wanted: Mapping[str, bool]) -> None:
+    with place.reach().client() as client, watching(place.env(), client, NODES) as lookout:
+
+        def lacking() -> str:
+            found = {name: nodes.ready(client.get(f"{NODES}/{name}")) for name in wanted}
+            return ", ".join(name for name, ready in found.items() if ready != wanted[name])
+
+        lookout.until(lacking)
+
+
+def _is_master(instance: Mapping[str, Any]) -> bool:
+    return "k8s.io/role/control-plane" in _tags(instance)
 
 
 def _order_load_balancers(place: Place) -> None:
