@@ -11,6 +11,9 @@ from boatyard.kube.preflight.seen import BUDGETS, PODS, Json, Seen
 
 _TEMPLATED = (("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet"), ("", "ReplicationController"))
 
+Covered = tuple[Pod, Json, int]
+"""A pod, its document, and how many budgets cover it."""
+
 
 def budgets(seen: Seen, owners: Owners) -> Iterator[Culprit]:
     """Every budget that blocks or covers nothing, and every pod that more than one covers."""
@@ -19,12 +22,12 @@ def budgets(seen: Seen, owners: Owners) -> Iterator[Culprit]:
     in_namespace: dict[str, list[Budget]] = defaultdict(list)
     for budget in known:
         in_namespace[budget.namespace].append(budget)
-    covered: dict[Key, list[tuple[Pod, Json]]] = defaultdict(list)
+    covered: dict[Key, list[Covered]] = defaultdict(list)
     for document in seen.of(PODS):
         pod = read_pod(document)
         found = budgets_of(pod, in_namespace[pod.namespace])
         for budget in found:
-            covered[budget.key].append((pod, document))
+            covered[budget.key].append((pod, document, len(found)))
         if len(found) > 1 and not pod.stays and not pod.free:
             yield _overlap(document, found, owners)
     templates = [_template(one) for one in seen.of(*_TEMPLATED)]
@@ -33,9 +36,10 @@ def budgets(seen: Seen, owners: Owners) -> Iterator[Culprit]:
 
 
 def _judge(
-    budget: Budget, document: Json, pods: list[tuple[Pod, Json]], templates: Iterable[tuple[str, Json]], owners: Owners
+    budget: Budget, document: Json, pods: list[Covered], templates: Iterable[tuple[str, Json]], owners: Owners
 ) -> Iterator[Culprit]:
-    leaving = [(pod, one) for pod, one in pods if not pod.stays and not pod.free]
+    # Pods of two budgets are named by themselves, and the controller counts them for one of the two at most.
+    leaving = [(pod, one) for pod, one, budgets in pods if budgets == 1 and not pod.stays and not pod.free]
     held = [(pod, one) for pod, one in leaving if not budget.admits(pod)]
     if not pods:
         if not any(space == budget.namespace and matches(budget.selector, marks) for space, marks in templates):
@@ -53,7 +57,7 @@ def _judge(
             "Add a replica, or let the budget allow one disruption (maxUnavailable: 1).",
         )
     else:
-        unready = [str(pod) for pod, _ in pods if not pod.ready and not pod.finished]
+        unready = [str(pod) for pod, *_ in pods if not pod.ready and not pod.finished]
         told = f"; not ready: {', '.join(unready[:3])}" if unready else ""
         yield Culprit(
             "pdb-blocks-now",

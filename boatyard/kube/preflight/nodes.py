@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from boatyard.kube.health import NODE_GRACE, node_ready
+from boatyard.kube.health import NODE_GRACE
 from boatyard.kube.objects import Ref
 from boatyard.kube.preflight.culprit import Culprit
 from boatyard.kube.preflight.owners import Owners
@@ -39,8 +39,8 @@ def _pool(node: Json) -> str:
 
 def _health(node: Json, whose: str, now: datetime) -> Iterator[Culprit]:
     states = {each["type"]: each for each in (node.get("status") or {}).get("conditions") or ()}
-    if not node_ready(node):
-        ready = states.get("Ready", {})
+    ready: Json = states.get("Ready", {})
+    if ready.get("status") != "True":
         said = str(ready.get("message") or ready.get("reason") or "its kubelet has not reported").rstrip(".")
         young = now - datetime.fromisoformat(node["metadata"]["creationTimestamp"]) < NODE_GRACE
         fix = (

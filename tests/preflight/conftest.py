@@ -1,0 +1,106 @@
+"""One real control plane that serves beta APIs, with two nodes, for all tests of this folder."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from boatyard.clock import Deadline, SystemClock
+from boatyard.drivers.culprits import find_culprits
+from boatyard.drivers.kwok.driver import Driver
+from boatyard.drivers.kwok.state import Layout
+from boatyard.drivers.operation import Yard, operating
+from boatyard.drivers.registry import driver_for
+from boatyard.kube.client import Client
+from boatyard.kube.preflight.culprit import Culprit
+from boatyard.settings import Settings
+from boatyard.spec.models import Cluster
+from boatyard.store import Store
+from boatyard.tools import Toolbox
+
+BETAS = ("admissionregistration.k8s.io/v1beta1", "networking.k8s.io/v1beta1")
+"""Of all betas that 1.33 knows, only the first is gone in 1.34; the second is deprecated there."""
+TO = "1.34"
+LATER = timedelta(hours=3)
+"""How far the preflight's clock is ahead: what was planted a moment ago is then no longer young."""
+
+
+class Ahead(SystemClock):
+    def now(self) -> datetime:
+        return super().now() + LATER
+
+
+@dataclass
+class World:
+    """The cluster, and what it takes to look at it."""
+
+    yard: Yard
+    cluster: Cluster
+    folder: Path
+
+    def driver(self, cluster: Cluster | None = None) -> Driver:
+        made = driver_for(cluster or self.cluster, self.yard.env(300, "test"))
+        assert isinstance(made, Driver)
+        return made
+
+    def client(self) -> Client:
+        return Client(self.driver().kubeconfig())
+
+    def culprits(self, cluster: Cluster | None = None) -> tuple[Culprit, ...]:
+        ahead = replace(self.yard, machine=Ahead())
+        return find_culprits(self.driver(cluster), cluster or self.cluster, TO, yard=ahead)
+
+    def restart(self) -> None:
+        """The API server forgets which deprecated APIs were called."""
+        self.driver().hibernate()
+        self.driver().wake()
+
+
+@pytest.fixture(scope="package")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("preflight")
+    clock = SystemClock()
+    settings = Settings(folder, Settings.load().cache, f"sqlite:///{folder / 'boatyard.db'}")
+    yard = Yard(settings, Store.open(settings.store_url, clock), Toolbox(settings.cache), clock)
+    spec = {
+        "name": "harbour",
+        "provider": {"kind": "kwok"},
+        "kubernetes": {"version": "1.33", "channel": "pinned"},
+        "pools": [{"name": "web", "min": 2}],
+    }
+    made = World(yard, Cluster.model_validate(spec), folder)
+    try:
+        driver = made.driver()
+        driver.create()
+        driver.hibernate()
+        serve_betas(Layout(folder / "kwok", "harbour"))
+        driver.wake()
+        with operating(yard, made.cluster, "set up", who="test", run_id="") as op:
+            op.change_desired(made.cluster)
+            for step in op.plan().steps:
+                op.carry_out(step)
+        yield made
+    finally:
+        made.driver().delete()
+
+
+def serve_betas(layout: Layout) -> None:
+    """The driver has no word for it: written into kwokctl's own file, which the next start goes by."""
+    text, flag = layout.kwok_yaml.read_text(), ",".join(f"{each}=true" for each in BETAS)
+    text, count = re.subn(
+        r"^(\s*- )(--service-cluster-ip-range=\S+)$", rf"\1\2\n\1--runtime-config={flag}", text, count=1, flags=re.M
+    )
+    assert count == 1
+    layout.kwok_yaml.write_text(text)
+
+
+def until(check: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Look again and again; the API server tells the end of many things by no single event."""
+    deadline, tick = Deadline.after(seconds, what, SystemClock()), threading.Event()
+    while not check():
+        deadline.check(what)
+        tick.wait(0.3)
