@@ -46,16 +46,15 @@ def command(out: Out, name: str, to: str | None) -> int:
 
 
 def show(out: Out, found: "Sequence[Culprit]") -> None:
-    """A row a culprit: what it is and whose, why, and what to do."""
+    """What it is and whose, why, and what to do; a row a culprit."""
     rows: list[tuple[Cell, ...]] = []
     for each in found:
-        whose = f"\n({each.owner})" if each.owner else ""
-        todo = f"Waived: {each.waived}" if each.waived else each.fix
-        rows.append(
-            ((each.verdict, COLOURS[each.verdict]), f"{each.check}\n{each.object}{whose}", f"{each.why}\n{todo}")
-        )
+        whose = f" ({each.owner})" if each.owner else ""
+        todo = f"Waived: {each.waived}." if each.waived else each.fix
+        text = f"{each.check}: {each.object}{whose}\n{each.why}\n{todo}"
+        rows.append(((each.verdict, COLOURS[each.verdict]), text))
     if rows:
-        out.table(("VERDICT", "WHAT", "WHY, AND WHAT TO DO"), rows)
+        out.table(("VERDICT", "WHAT AND WHOSE, WHY, WHAT TO DO"), rows)
         out.line()
 
 
