@@ -1,6 +1,5 @@
 """One real control plane that serves beta APIs, with two nodes, for all tests of this folder."""
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ import pytest
 from boatyard.clock import Deadline, SystemClock
 from boatyard.drivers.culprits import find_culprits
 from boatyard.drivers.kwok.driver import Driver
-from boatyard.drivers.kwok.state import Layout
 from boatyard.drivers.operation import Yard, operating
 from boatyard.drivers.registry import driver_for
 from boatyard.kube.client import Client
@@ -68,17 +66,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yard = Yard(settings, Store.open(settings.store_url, clock), Toolbox(settings.cache), clock)
     spec = {
         "name": "harbour",
-        "provider": {"kind": "kwok"},
+        "provider": {"kind": "kwok", "runtime_config": dict.fromkeys(BETAS, True)},
         "kubernetes": {"version": "1.33", "channel": "pinned"},
         "pools": [{"name": "web", "min": 2}],
     }
     made = World(yard, Cluster.model_validate(spec), folder)
     try:
-        driver = made.driver()
-        driver.create()
-        driver.hibernate()
-        serve_betas(Layout(folder / "kwok", "harbour"))
-        driver.wake()
         with operating(yard, made.cluster, "set up", who="test", run_id="") as op:
             op.change_desired(made.cluster)
             for step in op.plan().steps:
@@ -86,16 +79,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
     finally:
         made.driver().delete()
-
-
-def serve_betas(layout: Layout) -> None:
-    """The driver has no word for it: written into kwokctl's own file, which the next start goes by."""
-    text, flag = layout.kwok_yaml.read_text(), ",".join(f"{each}=true" for each in BETAS)
-    text, count = re.subn(
-        r"^(\s*- )(--service-cluster-ip-range=\S+)$", rf"\1\2\n\1--runtime-config={flag}", text, count=1, flags=re.M
-    )
-    assert count == 1
-    layout.kwok_yaml.write_text(text)
 
 
 def until(check: Callable[[], bool], what: str, seconds: float = 90) -> None:

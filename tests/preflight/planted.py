@@ -52,7 +52,8 @@ def finish(client: Client, case: Mapping[str, Any]) -> None:
         old = client.get(client.path_of(document))
         known = {each["type"]: each for each in old["status"].get("conditions") or ()}
         known |= {each["type"]: each for each in document["status"]["conditions"]}
-        client.patch(client.path_of(document) + "/status", {"status": {"conditions": list(known.values())}})
+        status = {**document["status"], "conditions": list(known.values())}
+        client.patch(client.path_of(document) + "/status", {"status": status})
     for document in case.get("delete", ()):
         client.delete(client.path_of(document))
 

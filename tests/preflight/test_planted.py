@@ -121,6 +121,8 @@ def test_what_may_not_be_read_is_named(world: World, planted: Cluster) -> None:
     assert unread["/metrics"] is False
     assert unread["secrets of Helm releases"] is False
     assert not {"nodes", "deployments.apps", "poddisruptionbudgets.policy"} & set(unread)
+    others = {each.check for each in found} - {"not-looked-at"}
+    assert others == {"node-cordoned", "node-skew", "node-unhealthy"}  # nothing is concluded from what was not seen
     refusals = [each.why for each in found if each.check == "not-looked-at" and each.object.name != "/metrics"]
     assert all("narrow" in why for why in refusals)
 

@@ -12,11 +12,11 @@ from boatyard.kube.preflight.culprit import Culprit
 from boatyard.kube.preflight.owners import Owners
 from boatyard.kube.preflight.seen import PODS, Json, Seen
 from boatyard.versions import Minor
+from boatyard.versions.skew import problem
 
-PROXY_BEHIND = 3
-"""Minors kube-proxy may be behind the API server: https://kubernetes.io/releases/version-skew-policy/#kube-proxy"""
-
-_IMAGE = re.compile(r"(?:^|/)(?P<name>kube-proxy|coredns)(?:-[a-z0-9]+)?:v?(?P<tag>[0-9][^@/]*)")
+_IMAGE = re.compile(
+    r"(?:^|/)(?P<name>kube-proxy|coredns)(?:-(?:amd64|arm64|arm|ppc64le|s390x))?:v?(?P<tag>[0-9][^@/]*)"
+)
 _NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -27,12 +27,13 @@ def addons(seen: Seen, owners: Owners) -> Iterator[Culprit]:
         if pod["metadata"]["namespace"] != "kube-system":
             continue
         for name, tag in _images(pod):
-            ref = Ref.of(owners.top(pod))
-            why = _proxy(tag, seen) if name == "kube-proxy" else _dns(tag, seen.target)
+            workload = owners.top(pod)
+            ref = Ref.of(workload)
+            why = _proxy(tag, str(seen.next)) if name == "kube-proxy" else _dns(tag, seen.target)
             if why and (ref, tag) not in told:
                 told.add((ref, tag))
                 fix = f"Upgrade {name} with the control plane, or right after it."
-                yield Culprit("addon-skew", ref, owners.of(pod), f"{name} is {tag}; {why}.", fix, blocks=False)
+                yield Culprit("addon-skew", ref, owners.of(workload), f"{why}.", fix, blocks=False)
 
 
 def _images(pod: Json) -> Iterator[tuple[str, str]]:
@@ -41,15 +42,11 @@ def _images(pod: Json) -> Iterator[tuple[str, str]]:
             yield found["name"], found["tag"]
 
 
-def _proxy(tag: str, seen: Seen) -> str:
+def _proxy(tag: str, following: str) -> str:
     try:
-        minor = Minor.parse(tag)
-    except ValueError:
+        return problem("kube-proxy", tag, following) or ""
+    except ValueError:  # a tag that is no version, as somebody's own build may have
         return ""
-    behind = seen.next.ahead_of(minor)
-    if behind > PROXY_BEHIND:
-        return f"it is {behind} minors behind Kubernetes {seen.next}, and at most {PROXY_BEHIND} are supported"
-    return f"it is ahead of Kubernetes {seen.next}" if behind < 0 else ""
 
 
 def _dns(tag: str, target: Minor) -> str:
@@ -57,9 +54,8 @@ def _dns(tag: str, target: Minor) -> str:
     oldest = coredns().get(target.plus(-3))
     if oldest is None or _numbers(tag) >= _numbers(oldest):
         return ""
-    return (
-        f"Kubernetes {target.plus(-3)} came with {oldest} already, {target} comes with {coredns().get(target, 'newer')}"
-    )
+    comes = coredns().get(target, "a newer one")
+    return f"CoreDNS is {tag}; Kubernetes {target.plus(-3)} came with {oldest} already, {target} comes with {comes}"
 
 
 def _numbers(tag: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from boatyard.kube.preflight.culprit import Culprit
 from boatyard.kube.preflight.owners import Owners
 from boatyard.kube.preflight.removals import Removal, Removals, removals
 from boatyard.kube.preflight.seen import Seen
-from boatyard.kube.preflight.uses import Unread, Use, in_apps, in_objects, in_releases
+from boatyard.kube.preflight.uses import Opaque, Use, in_apps, in_objects, in_releases
 from boatyard.spec.models import App
 from boatyard.versions import Minor
 
@@ -29,7 +29,7 @@ def apis(seen: Seen, owners: Owners, apps: Iterable[App] = (), sources: Sources 
         if isinstance(each, Use):
             uses.append(each)
         else:
-            yield _unread(each)
+            yield _opaque(each)
     uses += _stored(seen, owners, table)
     yield from _judged(uses, seen, table)
     yield from _called(seen, table, uses)
@@ -126,7 +126,7 @@ def _unknown(target: Minor, table: Removals) -> Culprit:
     )
 
 
-def _unread(what: Unread) -> Culprit:
+def _opaque(what: Opaque) -> Culprit:
     return Culprit(
         "not-looked-at",
         what.object,

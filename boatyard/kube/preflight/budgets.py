@@ -17,6 +17,8 @@ Covered = tuple[Pod, Json, int]
 
 def budgets(seen: Seen, owners: Owners) -> Iterator[Culprit]:
     """Every budget that blocks or covers nothing, and every pod that more than one covers."""
+    if not seen.has(PODS, BUDGETS):
+        return
     documents = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in seen.of(BUDGETS)}
     known = [read_budget(one) for one in documents.values()]
     in_namespace: dict[str, list[Budget]] = defaultdict(list)

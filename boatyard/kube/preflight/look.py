@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from boatyard.errors import BoatyardError
 from boatyard.kube.apps import Sources
 from boatyard.kube.client import Client
 from boatyard.kube.objects import Ref
@@ -18,7 +17,7 @@ from boatyard.kube.preflight.nodes import nodes, requests
 from boatyard.kube.preflight.owners import Owners
 from boatyard.kube.preflight.pods import pods
 from boatyard.kube.preflight.room import room
-from boatyard.kube.preflight.seen import WHOLE, Seen, see
+from boatyard.kube.preflight.seen import Seen, Unread, see
 from boatyard.kube.preflight.stuck import stuck
 from boatyard.kube.preflight.webhooks import api_services, conversions, webhooks
 from boatyard.spec.models import App
@@ -58,16 +57,9 @@ def judge(seen: Seen, beside: Beside) -> list[Culprit]:
     return found + list(_not_looked_at(seen.unread))
 
 
-def _not_looked_at(unread: Mapping[str, BoatyardError]) -> Iterator[Culprit]:
+def _not_looked_at(unread: Iterable[Unread]) -> Iterator[Culprit]:
     """What a check needs blocks when it could not be read; of the rest only the API versions in use stay unknown."""
-    needed = {kind.lower() for _, kind in WHOLE}
-    for what, error in sorted(unread.items()):
-        singular = what.partition(".")[0].removesuffix("s")
-        yield Culprit(
-            "not-looked-at",
-            Ref("", "Resource", "", what),
-            "",
-            f"It could not be read: {str(error).rstrip('.')}.",
-            "Give the kubeconfig's user the right to list it.",
-            blocks=singular in needed,
-        )
+    for each in unread:
+        why = f"It could not be read: {str(each.error).rstrip('.')}."
+        fix = "Give the kubeconfig's user the right to read it."
+        yield Culprit("not-looked-at", Ref("", "Resource", "", each.what), "", why, fix, blocks=each.needed)

@@ -16,7 +16,14 @@ LONG = timedelta(days=1)
 WAITING = timedelta(minutes=10)
 """A request for a certificate that nobody decided on for longer is stuck."""
 
-_PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+_BAD = (
+    "MemoryPressure",
+    "DiskPressure",
+    "PIDPressure",
+    "NetworkUnavailable",
+    "KernelDeadlock",  # this and the next by node-problem-detector, config/kernel-monitor.json
+    "ReadonlyFilesystem",
+)
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
 _SERVING = "kubernetes.io/kubelet-serving"
@@ -49,10 +56,15 @@ def _health(node: Json, whose: str, now: datetime) -> Iterator[Culprit]:
             else "Repair or replace it; a node that is not Ready cannot be drained."
         )
         yield Culprit("node-unhealthy", Ref.of(node), whose, f"It is not Ready: {said}.", fix)
-    elif bad := [kind for kind in _PRESSURES if states.get(kind, {}).get("status") == "True"]:
+    elif bad := [kind for kind in _BAD if states.get(kind, {}).get("status") == "True"]:
         why = f"It reports {', '.join(bad)}."
         yield Culprit(
-            "node-unhealthy", Ref.of(node), whose, why, "Free what it is short of, or replace it.", blocks=False
+            "node-unhealthy",
+            Ref.of(node),
+            whose,
+            why,
+            "Free what it is short of, repair it, or replace it.",
+            blocks=False,
         )
 
 

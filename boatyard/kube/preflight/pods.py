@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from boatyard.kube.eviction import Pod, read_pod
-from boatyard.kube.objects import Ref, annotations
+from boatyard.kube.objects import SYSTEM_NAMESPACE, Ref, annotations
 from boatyard.kube.preflight.culprit import Culprit
 from boatyard.kube.preflight.owners import Owners, controller
 from boatyard.kube.preflight.seen import PODS, Json, Seen
@@ -32,7 +32,7 @@ def pods(seen: Seen, owners: Owners) -> Iterator[Culprit]:
     tied = {one["metadata"]["name"] for one in seen.of(("", "PersistentVolume")) if _tied(one)}
     for document in seen.of(PODS):
         pod = read_pod(document)
-        if pod.stays or pod.terminating:
+        if pod.stays or pod.terminating or pod.namespace == SYSTEM_NAMESPACE:  # our canaries go by themselves
             continue
         young = seen.now - datetime.fromisoformat(document["metadata"]["creationTimestamp"]) < YOUNG
         if not pod.node:

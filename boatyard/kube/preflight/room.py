@@ -35,6 +35,8 @@ def room(seen: Seen, owners: Owners) -> Iterator[Culprit]:
     By requests, taints and node selectors; affinity and topology spread are not looked at, so that a pod may be pending
     all the same.
     """
+    if not seen.has(NODES, PODS):
+        return
     nodes = {one["metadata"]["name"]: _Node(one, _allocatable(one)) for one in seen.of(NODES) if _takes_pods(one)}
     for document in seen.of(PODS):
         pod = read_pod(document)

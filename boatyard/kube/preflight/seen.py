@@ -51,7 +51,18 @@ _LEFT_OUT = frozenset({("", "Event"), ("events.k8s.io", "Event"), ("coordination
 
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _CHUNK = 500
+_CONVERSION = "conversion webhook for"
+"""In the server's own words for objects that it cannot give in the version asked for."""
 _SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What could not be read. needed: a check depends on it."""
+
+    what: str
+    error: BoatyardError
+    needed: bool
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ class Seen:
     served: tuple[Resource, ...] = ()
     requested: tuple[Requested, ...] = ()
     releases: tuple[Json, ...] = ()
-    unread: Mapping[str, BoatyardError] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
 
     @property
     def next(self) -> Minor:
@@ -81,54 +92,57 @@ class Seen:
         """All objects of these kinds, [] for those that are not served or could not be read."""
         return [document for each in types for document in self.kinds.get(each, ())]
 
-    def has(self, kind: Type) -> bool:
-        """Was that kind read?"""
-        return kind in self.kinds
+    def has(self, *types: Type) -> bool:
+        """Were all of these kinds read? Of what was not, nothing may be concluded."""
+        return all(each in self.kinds for each in types)
 
 
 def see(client: Client, to: str, now: datetime) -> Seen:
     """Look at everything once. Raises what is `Temporary`; what may not be read is kept in `unread`."""
     version = client.version()
-    unread: dict[str, BoatyardError] = {}
     # Before anything is listed: a list of a kind that has no other version is a call of a deprecated API, too.
-    requested = _or_unread(unread, "/metrics", lambda: requested_deprecated(client.raw("GET", "/metrics").text()))
+    requested = _caught(lambda: requested_deprecated(client.raw("GET", "/metrics").text()))
     served = client.discovery.all()
-    extensions, api_services = _api_services(client, unread)
-    own = tuple(each for each in served if (each.group, each.version) not in extensions)
-    kinds: dict[Type, list[Json]] = {API_SERVICES: api_services} if api_services is not None else {}
-    wanted = [each for each in _preferred(own) if (each.group, each.kind) not in kinds]
+    api_services = _caught(lambda: client.list(f"/apis/{API_SERVICES[0]}/v1/apiservices"))
+    elsewhere = _of_extensions(api_services) if isinstance(api_services, list) else frozenset()
+    own = tuple(each for each in served if (each.group, each.version) not in elsewhere)
+    wanted = [each for each in _preferred(own) if (each.group, each.kind) != API_SERVICES]
     with ThreadPoolExecutor(_SIDE_BY_SIDE, "preflight") as pool:
-        lists = pool.map(lambda each: _caught(lambda: _list(client, each)), wanted)
-        releases = pool.submit(_caught, lambda: client.list("/api/v1/secrets", **_HELM))
-        for each, found in zip(wanted, lists, strict=True):
-            if isinstance(found, BoatyardError):
-                unread[each.plural if not each.group else f"{each.plural}.{each.group}"] = found
-            elif found is not None:
-                kinds[each.group, each.kind] = found
-        secrets = releases.result()
-    if isinstance(secrets, BoatyardError):
-        unread["secrets of Helm releases"] = secrets
+        secrets = pool.submit(_caught, lambda: client.list("/api/v1/secrets", **_HELM))
+        lists = list(pool.map(lambda each: _caught(lambda: _list(client, each)), wanted))
+        releases = secrets.result()
+    found: list[tuple[Type, str, list[Json] | BoatyardError | None]] = [
+        (API_SERVICES, f"apiservices.{API_SERVICES[0]}", api_services)
+    ]
+    found += [((each.group, each.kind), _name(each), one) for each, one in zip(wanted, lists, strict=True)]
+    unread = [Unread(name, one, kind in WHOLE) for kind, name, one in found if isinstance(one, BoatyardError)]
+    for name, one in (("/metrics", requested), ("secrets of Helm releases", releases)):
+        if isinstance(one, BoatyardError):
+            unread.append(Unread(name, one, False))
     return Seen(
         now=now,
         current=Minor.parse(served_version(version)),
         target=Minor.parse(to),
-        kinds=kinds,
+        kinds={kind: one for kind, _, one in found if isinstance(one, list)},
         served=own,
-        requested=requested or (),
-        releases=tuple(secrets) if isinstance(secrets, list) else (),
-        unread=unread,
+        requested=requested if isinstance(requested, tuple) else (),
+        releases=tuple(releases) if isinstance(releases, list) else (),
+        unread=tuple(unread),
     )
 
 
 _HELM = {"fieldSelector": "type=helm.sh/release.v1", "labelSelector": "owner=helm,status=deployed"}
 
 
-def _api_services(client: Client, unread: dict[str, BoatyardError]) -> tuple[set[Type], list[Json] | None]:
+def _of_extensions(api_services: Iterable[Json]) -> frozenset[Type]:
     """Group and version of what other servers serve: a Kubernetes upgrade changes nothing of it."""
-    path = f"/apis/{API_SERVICES[0]}/v1/apiservices"
-    found = _or_unread(unread, f"apiservices.{API_SERVICES[0]}", lambda: client.list(path))
-    specs = [document.get("spec") or {} for document in found or ()]
-    return {(str(spec.get("group")), str(spec.get("version"))) for spec in specs if spec.get("service")}, found
+    specs = [document.get("spec") or {} for document in api_services]
+    return frozenset((str(spec.get("group")), str(spec.get("version"))) for spec in specs if spec.get("service"))
+
+
+def _name(resource: Resource) -> str:
+    """`pods`, `deployments.apps`: as kubectl takes it."""
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
 def _preferred(served: Iterable[Resource]) -> list[Resource]:
@@ -180,14 +194,6 @@ def _caught(look: Callable[[], T]) -> T | BoatyardError:
     except (ApiForbidden, ApiRejected) as error:
         return error
     except Temporary as error:
-        if getattr(error, "status", 0) == 500:  # the server is there, and cannot say: a conversion that fails
+        if _CONVERSION in str(error):  # no other try mends it: the webhook behind a definition does not answer
             return error
         raise
-
-
-def _or_unread(unread: dict[str, BoatyardError], what: str, look: Callable[[], T]) -> T | None:
-    found = _caught(look)
-    if isinstance(found, BoatyardError):
-        unread[what] = found
-        return None
-    return found

@@ -31,7 +31,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Unread:
+class Opaque:
     """An app's source or a Helm release that may use anything. object: `App` or `HelmRelease`, of our own kinds."""
 
     object: Ref
@@ -58,7 +58,7 @@ def in_objects(seen: Seen, owners: Owners) -> Iterator[Use]:
                 yield Use(api_version, ref, owners.of(document), f"{who} wrote it so")
 
 
-def in_apps(apps: Iterable[App], sources: Sources, seen: Seen) -> Iterator[Use | Unread]:
+def in_apps(apps: Iterable[App], sources: Sources, seen: Seen) -> Iterator[Use | Opaque]:
     """What the cluster's app sources hold, rendered for the target."""
     able = Capabilities(
         kube_version=str(seen.target),
@@ -78,7 +78,7 @@ def in_apps(apps: Iterable[App], sources: Sources, seen: Seen) -> Iterator[Use |
             )
         except BoatyardError as error:
             why = f"Its source could not be rendered: {error}"
-            yield Unread(Ref("", "App", "", app.name), f"app {app.name}", why)
+            yield Opaque(Ref("", "App", "", app.name), f"app {app.name}", why)
             continue
         for document in rendered.all:
             ref = _placed(document.object, app.namespace, kinds)
@@ -94,7 +94,7 @@ def _placed(document: Json, namespace: str, kinds: dict[tuple[str, str], Resourc
     return Ref(ref.group, ref.kind, namespace, ref.name)
 
 
-def in_releases(seen: Seen) -> Iterator[Use | Unread]:
+def in_releases(seen: Seen) -> Iterator[Use | Opaque]:
     """What the manifests of deployed Helm releases hold."""
     kinds = {(each.api_version, each.kind): each for each in seen.served}
     for secret in seen.releases:
@@ -103,7 +103,7 @@ def in_releases(seen: Seen) -> Iterator[Use | Unread]:
         release = decoded(secret)
         if release is None:
             why = "Its Secret holds no release that can be read."
-            yield Unread(Ref("", "HelmRelease", namespace, name), f"Helm release {namespace}/{name}", why)
+            yield Opaque(Ref("", "HelmRelease", namespace, name), f"Helm release {namespace}/{name}", why)
             continue
         text = str(release.get("manifest") or "")
         for document in manifests(text):

@@ -18,6 +18,7 @@ from boatyard.kube.preflight.seen import API_SERVICES, Json, Seen
 
 _KINDS = tuple(("admissionregistration.k8s.io", f"{which}WebhookConfiguration") for which in ("Validating", "Mutating"))
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_SERVICES, _SLICES = ("", "Service"), ("discovery.k8s.io", "EndpointSlice")
 _SYSTEM = "kube-system"
 _OF_NODES = {"nodes", "*", "*/*", "nodes/*"}
 _OF_PODS = {"pods", "*", "*/*", "pods/*", "pods/eviction"}
@@ -27,11 +28,10 @@ class Endpoints:
     """Which Services there are, and how many ready endpoints each has."""
 
     def __init__(self, seen: Seen) -> None:
-        self._services = {
-            (one["metadata"]["namespace"], one["metadata"]["name"]): one for one in seen.of(("", "Service"))
-        }
+        self._known = seen.has(_SERVICES, _SLICES)
+        self._services = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in seen.of(_SERVICES)}
         self._ready: Counter[tuple[str, str]] = Counter()
-        for each in seen.of(("discovery.k8s.io", "EndpointSlice")):
+        for each in seen.of(_SLICES):
             service = (each["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
             ready = sum((end.get("conditions") or {}).get("ready") is not False for end in each.get("endpoints") or ())
             self._ready[each["metadata"]["namespace"], str(service)] += ready
@@ -39,7 +39,7 @@ class Endpoints:
     def problem(self, client_config: Json) -> str:
         """Why nobody answers behind a clientConfig, "" when somebody may; a URL cannot be looked at from here."""
         service = client_config.get("service")
-        if not service:
+        if not service or not self._known:
             return ""
         key = (str(service.get("namespace")), str(service.get("name")))
         if key not in self._services:
@@ -66,7 +66,7 @@ def webhooks(seen: Seen, owners: Owners) -> Iterator[Culprit]:
                 fix = "Get its pods running, set failurePolicy: Ignore, or delete the configuration."
                 yield Culprit("webhook-down", ref, whose, why, fix)
             elif what := _broad(hook, system):
-                why = f"Webhook {name} must agree to {what}: while its own pods move, nothing of that can be made."
+                why = f"Webhook {name} must agree to changes of {what}; while its own pods move there are none."
                 fix = "Exclude kube-system by its namespaceSelector, narrow its rules, or set failurePolicy: Ignore."
                 yield Culprit("webhook-broad", ref, whose, why, fix, blocks=False)
 
@@ -77,10 +77,14 @@ def _about(hook: Json) -> str:
 
 
 def _broad(hook: Json, system: dict[str, str]) -> str:
-    """`pods of kube-system`, `nodes`: what a drain or a joining node needs and the webhook may refuse."""
+    """`nodes`, `pods of every namespace`: what a drain or a joining node needs and the webhook may refuse."""
     if hook.get("matchConditions"):  # expressions that narrow it in ways only the server can judge
         return ""
-    core = [rule for rule in hook["rules"] if {"", "*"} & set(rule.get("apiGroups") or ())]
+    core = [
+        rule
+        for rule in hook["rules"]
+        if {"", "*"} & set(rule.get("apiGroups") or ()) and set(rule.get("operations") or ()) - {"CONNECT"}
+    ]
     resources = {str(each) for rule in core for each in rule.get("resources") or ()}
     found = []
     if resources & _OF_NODES and _all(hook.get("objectSelector")):
