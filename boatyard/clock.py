@@ -109,6 +109,10 @@ class Deadline:
             awaited = f": still waiting for {rest}." if rest else "."
             raise DeadlineExceeded(f"{self.what} did not end in time{awaited}")
 
+    def named(self, what: str) -> "Deadline":
+        """The same moment, under the name of a part of the work."""
+        return Deadline(self.at, what, self.clock)
+
     def sooner(self, seconds: float, what: str) -> "Deadline":
         """A deadline of its own for a part of the work, never later than this one."""
         return Deadline(min(self.at, self.clock.monotonic() + seconds), what, self.clock)

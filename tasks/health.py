@@ -82,7 +82,7 @@ def watch_over(name: str) -> Look:
     except NotFound:
         return Look(name)
     driver = here.reader(cluster)
-    observed = driver.observe()
+    observed = here.look(driver, name)
     now = here.clock.now()
     found = _conditions(driver, cluster, observed, now)
     try:

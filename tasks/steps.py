@@ -7,17 +7,19 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
+from boatyard.drivers.upgrading import Halted
 from boatyard.errors import Permanent, Temporary, Unsafe
-from boatyard.plan.model import Phase, Plan, Step, Verb
+from boatyard.plan.model import UPGRADING, Phase, Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import Approved, Refused, request_approval
+from tasks.hooks import start_deployment
 from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
 from tasks.yard import SCHEDULED, operation
 
 CREATE = (Verb.CREATE, Verb.REPAIR, Verb.CREATE_POOL)
 APPS = (Verb.DEPLOY_APP, Verb.REMOVE_APP)
-UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL)
+UPGRADE = UPGRADING
 ROUNDS = 3
 """A plan may be incomplete (asleep, broken) once, then once more after a repair; more means it does not converge."""
 
@@ -26,9 +28,24 @@ ROUNDS = 3
 def carry_out(step: Step) -> None:
     """One step of the plan: observed, then done, journalled, fenced and bounded by its deadline."""
     with Progress(str(step), step.expected) as progress:
-        operation().carry_out(step, report=progress.say)
+        try:
+            operation().carry_out(step, progress.say, *([start_deployment] if "deployment" in step.params else []))
+        except Halted as halt:
+            show_evidence(halt)
+            raise
         if step.verb is Verb.WAKE and operation().name not in SCHEDULED:
             operation().asked_for("it was woken")
+
+
+def show_evidence(halt: Halted) -> None:
+    """Why an upgrade stopped, as an artifact of the run."""
+    name = operation().cluster.name
+    lines = "\n".join(f"- {line}" for line in halt.evidence)
+    create_markdown_artifact(
+        f"**{halt}**\n\n{lines}\n",
+        key=f"halt-{artifact_key(name)}",
+        description=f"Why the upgrade of {name} stopped",
+    )
 
 
 def show_plan(plan: Plan) -> None:
@@ -63,6 +80,8 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
             raise Unsafe(
                 f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done."
             )
+    if any(step.ends_upgrade for step in plan.steps):
+        operation().begin_upgrade()
     try:
         _run_steps(plan)
     finally:

@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 from boatyard.drivers.base import Hibernatable, Upgradable
 from boatyard.drivers.operation import Operation
 from boatyard.errors import BoatyardError, Held, NotFound
-from boatyard.plan.model import Phase, Verb
+from boatyard.plan.model import UPGRADING, Phase, Verb
 from boatyard.plan.render import critical_path
 from boatyard.plan.upkeep import (
     Action,
@@ -74,7 +74,7 @@ def upgrade_decision(op: Operation) -> Decision:
     observed = op.observe()
 
     def expected(version: str) -> timedelta:
-        return critical_path(op.plan_at(version, observed).only(Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL))
+        return critical_path(op.plan_at(version, observed).only(*UPGRADING))
 
     now = op.yard.clock.now()
     decision = decide_maintenance(op.cluster, observed, driver.offers(), now, expected=expected)

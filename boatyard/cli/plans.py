@@ -44,7 +44,7 @@ def _plan(yard: "Yard", cluster: "Cluster") -> Planned:
 
     try:
         driver = yard.reader(cluster)
-        plan = plan_for(driver, cluster, driver.observe(), yard.settings.home)
+        plan = plan_for(driver, cluster, yard.look(driver, cluster.name), yard.settings.home)
         creates = any(step.verb is Verb.CREATE for step in plan.steps)
         first = tuple(each for each in driver.preflight() if each.repair) if creates else ()
         return Planned(cluster, plan=plan, first=first)

@@ -5,6 +5,7 @@ Every method observes before it acts, does only what is missing, and may be kill
 Every method waits until its effect can be observed, and raises `DeadlineExceeded` when `env.deadline` passes.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,6 +47,8 @@ class Env:
 
     home: folder of Boatyard's state. tool: name → absolute path of a pinned program (raises `MissingTool`).
     fence: called right before each change in the world; raises `Fenced` when the lease was lost.
+    note: writes a line of its own into the journal: what was done (a verb), to what, and why.
+    stopped: set when the operation is ending; whoever only waits then stops waiting.
     """
 
     home: Path
@@ -54,6 +57,8 @@ class Env:
     tool: Callable[[str], Path]
     report: Report = field(default=lambda line: None)
     fence: Callable[[], None] = field(default=lambda: None)
+    note: Callable[[str, str, str], None] = field(default=lambda verb, target, why: None)
+    stopped: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(frozen=True)
@@ -175,8 +180,29 @@ class Upgradable(Protocol):
         """Control plane at minor `to`, objects and workloads kept. `Unsafe` when it skips a minor or goes down."""
         ...
 
-    def upgrade_pool(self, pool: Pool, to: str, *, surge: int, drain_timeout: float) -> None:
-        """Every node at kubelet `to`, node by node: surge, cordon, evict, delete. `drain_timeout` in seconds a node."""
+    def upgrade_pool(
+        self, pool: Pool, to: str, *, surge: int | None, drain_timeout: float, canary: bool = False
+    ) -> None:
+        """Every node at kubelet `to`, some at a time: new ones, cordon, evict, delete.
+
+        surge: the most at a time; None is a quarter of the pool, at most 20. Budgets without head-room make it fewer
+        (`boatyard.kube.headroom`). drain_timeout: seconds a node. canary: one node, alone; nothing when one is there.
+        """
+        ...
+
+
+@runtime_checkable
+class BlueGreen(Protocol):
+    """A pool's new nodes can be brought up beside all its old ones, and go again."""
+
+    def prepare_pool(self, pool: Pool, to: str) -> None:
+        """As many Ready nodes at kubelet `to` as there are old ones, which take no new pods from then on, and keep what
+        they have. `upgrade_pool` completes it."""
+        ...
+
+    def roll_back_pool(self, name: str) -> None:
+        """The old nodes take pods again, and the new ones that stand beside them are drained and go. A no-op where
+        nothing was prepared; what has replaced a node that is gone stays."""
         ...
 
 

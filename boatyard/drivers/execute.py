@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from boatyard.drivers.base import Configurable, Driver, Env, Hibernatable, Rotatable, Scalable, Upgradable
+from boatyard.drivers import upgrading
+from boatyard.drivers.base import BlueGreen, Configurable, Driver, Env, Hibernatable, Rotatable, Scalable, Upgradable
 from boatyard.errors import NotFound, Unsupported
 from boatyard.plan.model import Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
@@ -24,12 +25,18 @@ def time_limit(step: Step, cluster: Cluster) -> timedelta:
     match step.verb:
         case Verb.DEPLOY_APP:
             return _app(cluster, step.target).timeout + timedelta(minutes=1)
-        case Verb.UPGRADE_POOL | Verb.SCALE_POOL | Verb.DELETE_POOL:
+        case Verb.UPGRADE_POOL | Verb.ROLL_BACK_POOL | Verb.SCALE_POOL | Verb.DELETE_POOL:
             drains = max(1, int(step.params.get("nodes", 1)))
             return LEAST + SLACK * step.expected + cluster.policy.upgrade.drain_timeout * drains
         case Verb.CONFIGURE | Verb.ROTATE:  # each node may be replaced, one after another
             each = cluster.policy.upgrade.drain_timeout + REPLACED
             return LEAST + SLACK * step.expected + each * _most_nodes(cluster)
+        case Verb.PREPARE_POOL:
+            return LEAST + SLACK * step.expected + REPLACED
+        case Verb.RUN_HOOK:
+            return timedelta(minutes=1, seconds=step.params["timeout"]) * (1 + int(step.params["retries"]))
+        case Verb.PAUSE:
+            return step.expected + LEAST
         case _:
             return max(LEAST, SLACK * step.expected)
 
@@ -49,13 +56,15 @@ def supported(plan: Plan, driver: Driver) -> None:
     for step in plan.steps:
         capability = _CAPABILITY.get(step.verb)
         if capability is not None and not isinstance(driver, capability):
-            raise _refuse(driver, f"{step.verb} ({step.target})")
+            raise _refuse(driver, f"{step.verb} ({step.target})", _HINTS.get(step.verb, _COMPARE))
 
 
-def _refuse(driver: Driver, step: str) -> Unsupported:
-    return Unsupported(
-        f"the {driver.kind} driver cannot {step}.", hint="`boatyard compare` shows what each driver can do."
-    )
+_COMPARE = "`boatyard compare` shows what each driver can do."
+_HINTS = {Verb.PREPARE_POOL: "Set policy.upgrade.strategy to rolling."}
+
+
+def _refuse(driver: Driver, step: str, hint: str = _COMPARE) -> Unsupported:
+    return Unsupported(f"the {driver.kind} driver cannot {step}.", hint=hint)
 
 
 def _scalable(driver: Driver) -> Scalable:
@@ -67,6 +76,12 @@ def _scalable(driver: Driver) -> Scalable:
 def _upgradable(driver: Driver) -> Upgradable:
     if not isinstance(driver, Upgradable):
         raise _refuse(driver, "upgrade")
+    return driver
+
+
+def _blue_green(driver: Driver) -> BlueGreen:
+    if not isinstance(driver, BlueGreen):
+        raise _refuse(driver, "bring up a pool's new nodes beside its old ones", _HINTS[Verb.PREPARE_POOL])
     return driver
 
 
@@ -141,7 +156,16 @@ def _upgrade_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> Non
         step.params["version"],
         surge=policy.surge,
         drain_timeout=policy.drain_timeout.total_seconds(),
+        canary=bool(step.params.get("canary")),
     )
+
+
+def _prepare_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _blue_green(driver).prepare_pool(_pool(cluster, step.target), step.params["version"])
+
+
+def _roll_back_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    _blue_green(driver).roll_back_pool(step.target)
 
 
 def _delete_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
@@ -189,6 +213,11 @@ _METHODS: dict[Verb, Callable[[Step, Driver, Cluster, Env], None]] = {
     Verb.SCALE_POOL: _scale_pool,
     Verb.CONFIGURE_POOL: _configure_pool,
     Verb.UPGRADE_POOL: _upgrade_pool,
+    Verb.PREPARE_POOL: _prepare_pool,
+    Verb.ROLL_BACK_POOL: _roll_back_pool,
+    Verb.VALIDATE: upgrading.validate,
+    Verb.RUN_HOOK: upgrading.run_hook,
+    Verb.PAUSE: upgrading.pause,
     Verb.DELETE_POOL: _delete_pool,
     Verb.CONFIGURE: _configure,
     Verb.ROTATE: _rotate,
@@ -201,6 +230,7 @@ _CAPABILITY: dict[Verb, type] = {
     Verb.WAKE: Hibernatable,
     Verb.UPGRADE_CONTROL_PLANE: Upgradable,
     Verb.UPGRADE_POOL: Upgradable,
+    Verb.PREPARE_POOL: BlueGreen,
     Verb.CREATE_POOL: Scalable,
     Verb.SCALE_POOL: Scalable,
     Verb.CONFIGURE_POOL: Scalable,

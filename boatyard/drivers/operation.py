@@ -1,16 +1,18 @@
 """One operation on one cluster: its lease, its journal, its driver. What flows and tasks hold while they work."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from boatyard.clock import Clock, Deadline, SystemClock
 from boatyard.drivers.base import Driver, Env, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
+from boatyard.drivers.upgrading import Halted, roll_back
 from boatyard.errors import BoatyardError, NotFound, Unsafe
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.settings import Settings
@@ -23,8 +25,16 @@ from boatyard.versions.skew import Tool
 if TYPE_CHECKING:
     from boatyard.store import Store  # half a second of SQLAlchemy, which read-only verbs do without
 
+BEGIN, END = "begin upgrade", "end upgrade"
+"""The journal's words for an upgrade as a whole; in between, what follows its last change is owed."""
+JOURNAL = 500
+"""Entries of the journal that are looked through."""
 READ_LIMIT = 60.0
 """Seconds that looking at a cluster may take."""
+
+
+Deed = Callable[[Step, Driver, Cluster, Env], None]
+"""How a step is done."""
 
 
 def silent(line: str) -> None:
@@ -45,7 +55,9 @@ class Yard:
     clock: Clock
     machine: Clock = field(default_factory=SystemClock)
 
-    def env(self, limit: float, what: str, *, report: Report = silent, fence: Callable[[], None] = lambda: None) -> Env:
+    def env(
+        self, limit: float, what: str, *, report: Report = silent, fence: Callable[[], None] = lambda: None, **more: Any
+    ) -> Env:
         return Env(
             home=self.settings.home,
             clock=self.machine,
@@ -53,7 +65,15 @@ class Yard:
             tool=self.toolbox.path,
             report=report,
             fence=fence,
+            **more,
         )
+
+    def look(self, driver: Driver, name: str) -> Observed:
+        """What is there now, and whether an upgrade of it was begun that has not come to its end."""
+        observed = driver.observe()
+        entries = self.store.journal.list(name, limit=JOURNAL)
+        marks = [entry.verb for entry in entries if entry.verb in (BEGIN, END, Verb.CREATE, Verb.DELETE)]
+        return observed.model_copy(update={"upgrading": marks[-1:] == [BEGIN]})
 
     def reader(self, cluster: Cluster) -> Driver:
         """A driver to look with; it holds no lease, so it must not change anything."""
@@ -123,6 +143,8 @@ class Operation:
     run_id: str
     lease: Lease
     report: Report = field(default=silent)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set when the operation ends, in whatever way."""
     _earlier: list[Cluster] = field(default_factory=list)
 
     def fence(self) -> None:
@@ -130,7 +152,14 @@ class Operation:
         self.yard.store.leases.check(self.lease)
 
     def env(self, limit: timedelta, what: str, report: Report | None = None) -> Env:
-        return self.yard.env(limit.total_seconds(), what, report=report or self.report, fence=self.fence)
+        return self.yard.env(
+            limit.total_seconds(),
+            what,
+            report=report or self.report,
+            fence=self.fence,
+            note=self.note,
+            stopped=self.stopped,
+        )
 
     def driver(self, limit: timedelta = timedelta(seconds=READ_LIMIT), what: str = "") -> Driver:
         return driver_for(self.cluster, self.env(limit, what or f"{self.name} {self.cluster.name}"))
@@ -142,7 +171,7 @@ class Operation:
 
     def observe(self) -> Observed:
         """Look at the cluster and remember what was seen."""
-        observed = self.driver().observe()
+        observed = self.yard.look(self.driver(), self.cluster.name)
         self.yard.store.clusters.set_observed(
             self.cluster.name, observed.model_dump(mode="json"), fence=self.lease.number
         )
@@ -229,28 +258,52 @@ class Operation:
         """Somebody wants this cluster: counts as use now, and clean-up starts from the beginning."""
         self.yard.store.activity.woken(self.cluster.name, evidence, fence=self.lease.number)
 
-    def carry_out(self, step: Step, report: Report | None = None) -> None:
-        """Do one step, with its deadline, between two lines in the journal."""
-        what = str(step)
-        limit = time_limit(step, self.cluster)
-        journal = self.yard.store.journal
-        entry = journal.begin(
+    def begin_upgrade(self) -> None:
+        """From now on all that belongs to an upgrade is owed, until its last step was carried out."""
+        if not self.yard.look(self.driver(), self.cluster.name).upgrading:
+            self.note(BEGIN, self.cluster.name, f"to {self.cluster.kubernetes.version}")
+
+    def note(self, verb: str, target: str, reason: str) -> None:
+        """A line of its own in the journal."""
+        self.yard.store.journal.end(self._begin(verb, target, reason), "done")
+
+    def _begin(self, verb: str, target: str, reason: str) -> int:
+        return self.yard.store.journal.begin(
             self.cluster.name,
             operation=self.name,
             run_id=self.run_id,
-            verb=step.verb.value,
-            target=step.target,
-            reason=step.reason,
+            verb=verb,
+            target=target,
+            reason=reason,
             who=self.who,
             fence=self.lease.number,
         )
+
+    def carry_out(self, step: Step, report: Report | None = None, do: Deed = carry_out) -> None:
+        """Do one step, with its deadline, between two lines in the journal. do: by whom, where it is not the driver.
+
+        Where a failed validation calls for it, and its plan has said so, the new nodes of a pool go again.
+        """
+        entry = self._begin(step.verb.value, step.target, step.reason)
+        env = self.env(time_limit(step, self.cluster), str(step), report)
+        journal = self.yard.store.journal
         try:
-            env = self.env(limit, what, report)
-            carry_out(step, driver_for(self.cluster, env), self.cluster, env)
+            do(step, driver_for(self.cluster, env), self.cluster, env)
+        except Halted as halt:
+            journal.end(entry, "failed", "\n".join([str(halt), *halt.evidence]))
+            if (undo := roll_back(step)) is not None:
+                self.carry_out(undo, report)
+                halt.message += f" Pool {undo.target} is as it was before."
+            raise
         except BoatyardError as error:
             journal.end(entry, "failed", str(error))
-            raise
-        journal.end(entry, "done", "")
+            if step.params.get("on_failure") != "go_on":
+                raise
+            env.report(f"{error} Its policy says to go on.")
+        else:
+            journal.end(entry, "done", "")
+        if step.ends_upgrade:
+            self.note(END, self.cluster.name, step.reason)
 
 
 @contextmanager
@@ -259,4 +312,8 @@ def operating(
 ) -> Iterator[Operation]:
     """Hold the cluster's lease for one operation. `Held` names who has it; `wait`: seconds to wait for them."""
     with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait) as lease:
-        yield Operation(yard, cluster, name, who, run_id, lease, report)
+        held = Operation(yard, cluster, name, who, run_id, lease, report)
+        try:
+            yield held
+        finally:
+            held.stopped.set()

@@ -77,21 +77,21 @@ def validate(
     report: Report = lambda line: None,
     fence: Callable[[], None] = lambda: None,
     pool_of: PoolOf = pool_by_label,
+    also: Callable[[], list[Check]] = list,
 ) -> ValidationResult:
     """Check until `rounds` in a row have passed, or the deadline is over. Does not raise for what the cluster is like.
 
     interval: seconds between rounds that pass. patience: seconds after which failures are taken as final if they stay
     the same and nothing else is still on its way (`waiting` always has until the deadline). fence: called before the
-    canary, the only thing that is written; what it raises is raised.
+    canary, the only thing that is written; what it raises is raised. also: more checks, made anew in each round.
     """
+
+    def look() -> list[Check]:
+        seen = read(client, timeout=max(1.0, min(10.0, deadline.left)))
+        return [*judge(seen, cluster, clock.now(), expected_version=expected_version, pool_of=pool_of), *also()]
+
     return _Validation(client, cluster, deadline, clock, report).run(
-        lambda: judge(
-            read(client, timeout=max(1.0, min(10.0, deadline.left))),
-            cluster,
-            clock.now(),
-            expected_version=expected_version,
-            pool_of=pool_of,
-        ),
+        look,
         rounds=rounds,
         interval=interval,
         patience=patience,

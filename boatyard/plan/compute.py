@@ -1,62 +1,14 @@
 """Desired against observed gives the plan. Pure: the same two values always give the same steps in the same order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from boatyard.errors import NotFound, Permanent, Unsafe
-from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Step, Verb, nodes
+from boatyard.plan.draft import Draft
+from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Verb, nodes
+from boatyard.plan.upgrade import Replacement, Upgrade, below
 from boatyard.spec.models import App, Cluster, Pool
-from boatyard.versions import Minor, Version, kubelet_problem, path
-
-FALLBACK = timedelta(seconds=30)
-
-
-@dataclass
-class _Draft:
-    """Steps in the making, and which of them the later ones must wait for."""
-
-    cluster: Cluster
-    expected: Mapping[Verb, timedelta]
-    in_place: bool = True
-    steps: list[Step] = field(default_factory=list)
-
-    def add(
-        self,
-        verb: Verb,
-        target: str,
-        reason: str,
-        *,
-        after: tuple[str, ...] = (),
-        disrupts: str | None = None,
-        times: int = 1,
-        suffix: str = "",
-        **params: Any,
-    ) -> str:
-        """Append a step and return its id. `times`: how often the verb's expected time is paid (nodes, say)."""
-        name = "-".join(filter(None, (verb.replace(" ", "-"), target if target != self.cluster.name else "", suffix)))
-        self.steps.append(
-            Step(
-                id=name,
-                verb=verb,
-                target=target,
-                reason=reason,
-                params=params,
-                after=tuple(dict.fromkeys(after)),
-                disrupts=disrupts,
-                expected=self.expected.get(verb, FALLBACK) * max(1, times),
-            )
-        )
-        return name
-
-    def plan(self, *, incomplete: bool = False) -> Plan:
-        return Plan(
-            cluster=self.cluster.name,
-            provider=self.cluster.provider.kind,
-            steps=tuple(self.steps),
-            incomplete=incomplete,
-        )
+from boatyard.versions import Minor
 
 
 def compute(
@@ -74,7 +26,7 @@ def compute(
     Raises `Unsafe` when the spec pins a version below the observed one, `Permanent` when nothing could be observed.
     """
     _seen(cluster, observed)
-    draft = _Draft(cluster, expected or {}, in_place)
+    draft = Draft(cluster, expected or {}, in_place)
     name = cluster.name
     base: tuple[str, ...]
     match observed.phase:
@@ -90,11 +42,9 @@ def compute(
         case Phase.PARTIAL:
             why = observed.detail or "its creation was cut off"
             create = draft.add(Verb.CREATE, name, why, version=observed.version or cluster.kubernetes.version)
-            version = target_version(cluster, observed)
-            base = _upgrade_control_plane(draft, observed, version, (create,))
+            version, base = target_version(cluster, observed), (create,)
         case Phase.RUNNING:
-            version = target_version(cluster, observed)
-            base = _upgrade_control_plane(draft, observed, version, _configure(draft, observed))
+            version, base = target_version(cluster, observed), _configure(draft, observed)
     settled = _pools(draft, observed, version, base)
     _apps(draft, observed, apps, settled)
     return draft.plan()
@@ -109,7 +59,7 @@ def _seen(cluster: Cluster, observed: Observed) -> None:
 def target_version(cluster: Cluster, observed: Observed) -> str:
     """The version to reach: the spec's, or the observed one where maintenance is already ahead of it."""
     wanted = cluster.kubernetes.version
-    if observed.version is None or not _below(wanted, observed.version):
+    if observed.version is None or not below(wanted, observed.version):
         return wanted
     if cluster.kubernetes.channel == "pinned":
         raise Unsafe(
@@ -120,71 +70,21 @@ def target_version(cluster: Cluster, observed: Observed) -> str:
     return observed.version
 
 
-def _below(one: str, other: str) -> bool:
-    """Whether `one` is an older version; without a patch, any patch of its minor will do."""
-    a, b = Version.parse(one), Version.parse(other)
-    if a.of != b.of or a.patch is None or b.patch is None:
-        return a.of < b.of
-    return a.patch < b.patch
-
-
-def versions_between(observed: str, to: str) -> list[str]:
-    """What the control plane goes through: each minor in turn, the last as it was asked for; a patch in one go."""
-    minors = path(observed, to)
-    if minors:
-        return [*minors[:-1], to]
-    return [to] if _below(observed, to) else []
-
-
-def _configure(draft: _Draft, observed: Observed) -> tuple[str, ...]:
+def _configure(draft: Draft, observed: Observed) -> tuple[str, ...]:
     """Settings of the cluster itself, before anything that would apply them unseen."""
     reasons = list(observed.differs)
     if observed.outdated:
         reasons.append(f"{len(observed.outdated)} control-plane nodes were launched from an older configuration")
     if not reasons:
         return ()
-    disrupts = "nodes that need the change are replaced one by one, within PodDisruptionBudgets"
+    disrupts = draft.moved("nodes that need the change are replaced, some at a time, within PodDisruptionBudgets")
     name = draft.cluster.name
     return (draft.add(Verb.CONFIGURE, name, "; ".join(reasons), disrupts=disrupts, changes=list(observed.differs)),)
 
 
-def _upgrade_control_plane(draft: _Draft, observed: Observed, to: str, after: tuple[str, ...]) -> tuple[str, ...]:
-    """One step a minor. Kubelets may be three minors behind: pools follow once, unless they would fall too far back."""
-    if observed.version is None:
-        return after
-    current = observed.version
-    kubelets = [version for pool in observed.pools.values() for version in pool.versions.values()]
-    for version in versions_between(current, to):
-        if any(kubelet_problem(version, kubelet) for kubelet in kubelets):
-            after = _upgrade_pools(draft, observed, current, after)
-            kubelets = [current]
-        step = draft.add(
-            Verb.UPGRADE_CONTROL_PLANE,
-            draft.cluster.name,
-            f"it runs {observed.version}, {to} is wanted",
-            after=after,
-            disrupts="the API server restarts; running pods go on",
-            suffix=version,
-            version=version,
-        )
-        after, current = (step,), version
-    return after
-
-
-def _upgrade_pools(draft: _Draft, observed: Observed, to: str, after: tuple[str, ...]) -> tuple[str, ...]:
-    """A stop between two control-plane upgrades: pools one after another, in the spec's order."""
-    for pool in draft.cluster.pools:
-        seen = observed.pools.get(pool.name)
-        if seen is None:
-            continue
-        if reason := _replace_reason(draft, pool, seen, to):
-            after = (_replace(draft, pool, seen, to, reason, after, to),)
-    return after
-
-
-def _replace_reason(draft: _Draft, pool: Pool, seen: ObservedPool, to: str) -> str:
+def _replace_reason(draft: Draft, pool: Pool, seen: ObservedPool, to: str) -> str:
     """Why the pool's nodes must be new ones; empty when they need not."""
-    behind = [version for version in seen.versions.values() if _below(version, to)]
+    behind = [version for version in seen.versions.values() if below(version, to)]
     if behind:
         return f"{len(behind)} of {seen.count} nodes run {min(behind, key=Minor.parse)}, {to} is wanted"
     if pool.size and seen.size and pool.size != seen.size:
@@ -198,26 +98,13 @@ def _replace_reason(draft: _Draft, pool: Pool, seen: ObservedPool, to: str) -> s
     return ""
 
 
-def _replace(
-    draft: _Draft, pool: Pool, seen: ObservedPool, to: str, reason: str, after: tuple[str, ...], suffix: str
-) -> str:
-    return draft.add(
-        Verb.UPGRADE_POOL,
-        pool.name,
-        reason,
-        after=after,
-        disrupts=f"pods of {nodes(seen.count)} move, within their PodDisruptionBudgets",
-        nodes=seen.count,
-        times=-(-seen.count // draft.cluster.policy.upgrade.surge),
-        suffix=suffix,
-        version=to,
-    )
-
-
-def _pools(draft: _Draft, observed: Observed, version: str, base: tuple[str, ...]) -> tuple[str, ...]:
-    """Steps of all pools; returns what apps have to wait for."""
+def _pools(draft: Draft, observed: Observed, version: str, base: tuple[str, ...]) -> tuple[str, ...]:
+    """The control plane's steps, then those of all pools; returns what apps have to wait for."""
+    upgrade = Upgrade(draft, observed, version, lambda pool, seen, to: _replace_reason(draft, pool, seen, to))
+    if observed.phase is not Phase.ABSENT:
+        base = upgrade.control_plane(base)
     ends: list[str] = []
-    chain = base
+    replaced: list[Replacement] = []
     for pool in draft.cluster.pools:
         seen = observed.pools.get(pool.name)
         if seen is None:
@@ -226,20 +113,21 @@ def _pools(draft: _Draft, observed: Observed, version: str, base: tuple[str, ...
             continue
         after = _adjust(draft, pool, seen, base)
         if reason := _replace_reason(draft, pool, seen, version):
-            after = (_replace(draft, pool, seen, version, reason, tuple(dict.fromkeys((*chain, *after))), ""),)
-            chain = after
-        ends.extend(after)
-    settled = tuple(dict.fromkeys(ends)) or base
+            replaced.append(Replacement(pool, seen, reason, after))
+        else:
+            ends.extend(after)
+    tail = upgrade.close(upgrade.pools(replaced, version, base))
+    settled = tuple(dict.fromkeys([*ends, *(tail if tail != base else ())])) or base
     for name in sorted(set(observed.pools) - {pool.name for pool in draft.cluster.pools}):
         gone = observed.pools[name]
-        disrupts = f"pods of {nodes(gone.count)} move to other pools" if gone.count else None
+        disrupts = draft.moved(f"pods of {nodes(gone.count)} move to other pools") if gone.count else None
         draft.add(
             Verb.DELETE_POOL, name, "the spec no longer has it", after=settled, disrupts=disrupts, nodes=gone.count
         )
     return settled
 
 
-def _adjust(draft: _Draft, pool: Pool, seen: ObservedPool, after: tuple[str, ...]) -> tuple[str, ...]:
+def _adjust(draft: Draft, pool: Pool, seen: ObservedPool, after: tuple[str, ...]) -> tuple[str, ...]:
     """Labels, taints and size of one pool that exists."""
     if draft.in_place and (changed := _differences(pool, seen)):
         after = (draft.add(Verb.CONFIGURE_POOL, pool.name, changed, after=after),)
@@ -256,7 +144,7 @@ def _adjust(draft: _Draft, pool: Pool, seen: ObservedPool, after: tuple[str, ...
                 pool.name,
                 f"{has}, the spec allows {pool.min} to {pool.upper}",
                 after=after,
-                disrupts=f"pods of {nodes(fewer)} move" if fewer > 0 else None,
+                disrupts=draft.moved(f"pods of {nodes(fewer)} move") if fewer > 0 else None,
                 count=count,
                 nodes=abs(fewer),
             ),
@@ -274,7 +162,7 @@ def _differences(pool: Pool, seen: ObservedPool) -> str:
     return " and ".join(parts)
 
 
-def _apps(draft: _Draft, observed: Observed, digests: Mapping[str, str], after: tuple[str, ...]) -> None:
+def _apps(draft: Draft, observed: Observed, digests: Mapping[str, str], after: tuple[str, ...]) -> None:
     """Removed apps at once, changed ones once their nodes and the apps they depend on are there."""
     wanted = {app.name for app in draft.cluster.apps}
     for name in sorted(set(observed.apps) - wanted):
@@ -315,7 +203,7 @@ def by_dependency(apps: tuple[App, ...]) -> list[App]:
 def hibernation(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timedelta] | None = None) -> Plan:
     """One step, or none when it sleeps already."""
     _seen(cluster, observed)
-    draft = _Draft(cluster, expected or {})
+    draft = Draft(cluster, expected or {})
     if observed.phase in (Phase.RUNNING, Phase.BROKEN):
         draft.add(Verb.HIBERNATE, cluster.name, "sleep was asked for", disrupts="everything on the cluster stops")
     return draft.plan()
@@ -329,7 +217,7 @@ def deletion(cluster: Cluster, observed: Observed, expected: Mapping[Verb, timed
             hint="Set policy.protect to false and apply that first.",
         )
     _seen(cluster, observed)
-    draft = _Draft(cluster, expected or {})
+    draft = Draft(cluster, expected or {})
     if observed.phase is not Phase.ABSENT:
         draft.add(Verb.DELETE, cluster.name, "deletion was asked for", disrupts="the cluster and all on it are gone")
     return draft.plan()
@@ -344,7 +232,7 @@ def rotation(
         raise Unsafe(
             f"cluster {cluster.name} is {observed.phase}; keys are rotated while it runs.", hint="Bring it up first."
         )
-    draft = _Draft(cluster, expected or {})
+    draft = Draft(cluster, expected or {})
     after: tuple[str, ...] = ()
     for phase in phases:
         after = (
@@ -353,7 +241,7 @@ def rotation(
                 cluster.name,
                 _ROTATION.get(phase, phase),
                 after=after,
-                disrupts="every node is replaced, within PodDisruptionBudgets",
+                disrupts=draft.moved("every node is replaced, within PodDisruptionBudgets"),
                 suffix=phase,
                 phase=phase,
             ),
@@ -373,7 +261,7 @@ def scaling(
 ) -> Plan:
     """Pools to exact sizes within the spec's bounds. `Unsafe` outside them; `NotFound` for a pool it has not."""
     _seen(cluster, observed)
-    draft = _Draft(cluster, expected or {})
+    draft = Draft(cluster, expected or {})
     for name, count in counts.items():
         pool = cluster.pool(name)
         if pool is None:
@@ -391,7 +279,7 @@ def scaling(
                 Verb.SCALE_POOL,
                 name,
                 f"it has {nodes(have)}, {count} were asked for",
-                disrupts=f"pods of {nodes(fewer)} move" if fewer > 0 else None,
+                disrupts=draft.moved(f"pods of {nodes(fewer)} move") if fewer > 0 else None,
                 count=count,
                 nodes=abs(fewer),
             )

@@ -41,10 +41,13 @@ class ObservedPool(Model):
     """What else differs from the spec in ways only the driver knows, a line each; new nodes are needed for it."""
     outdated: tuple[str, ...] = ()
     """Nodes that were launched from an older configuration than the provider now holds."""
+    standing_in: int = 0
+    """Of the nodes, those that are there besides the ones which they replace, in an upgrade that is under way."""
 
     @property
     def count(self) -> int:
-        return len(self.versions)
+        """Without those on top that an upgrade has brought."""
+        return len(self.versions) - self.standing_in
 
 
 class ObservedApp(Model):
@@ -67,6 +70,8 @@ class Observed(Model):
     """Settings of the cluster that differ from the spec in ways only the driver knows, a line each."""
     outdated: tuple[str, ...] = ()
     """Control-plane nodes that were launched from an older configuration than the provider now holds."""
+    upgrading: bool = False
+    """An upgrade was begun and has not come to its end: what follows its last change is still to be done."""
     detail: str = ""
     """Why the phase is PARTIAL, BROKEN or UNKNOWN, for people."""
 
@@ -83,12 +88,28 @@ class Verb(StrEnum):
     SCALE_POOL = "scale pool"
     CONFIGURE_POOL = "configure pool"
     UPGRADE_POOL = "upgrade pool"
+    PREPARE_POOL = "prepare pool"
+    ROLL_BACK_POOL = "roll back pool"
+    VALIDATE = "validate"
+    RUN_HOOK = "run hook"
+    PAUSE = "pause"
     DELETE_POOL = "delete pool"
     CONFIGURE = "configure"
     ROTATE = "rotate"
     DEPLOY_APP = "deploy app"
     REMOVE_APP = "remove app"
     DELETE = "delete"
+
+
+UPGRADING = (
+    Verb.UPGRADE_CONTROL_PLANE,
+    Verb.PREPARE_POOL,
+    Verb.UPGRADE_POOL,
+    Verb.VALIDATE,
+    Verb.RUN_HOOK,
+    Verb.PAUSE,
+)
+"""What an upgrade is made of."""
 
 
 class Step(Model):
@@ -102,6 +123,10 @@ class Step(Model):
     after: tuple[str, ...] = ()
     disrupts: str | None = None
     """What users of the cluster notice; None when nothing."""
+    no_way_back: str | None = None
+    """What cannot be undone once it is done, and why; None where it can be."""
+    ends_upgrade: bool = False
+    """The last step of an upgrade: with it nothing of the upgrade is owed any more."""
     expected: Duration = timedelta(seconds=5)
 
     def __str__(self) -> str:

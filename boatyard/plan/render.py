@@ -1,15 +1,18 @@
 """A plan for people: plain text for a terminal 80 columns wide, Markdown for the Prefect UI. Both say the same."""
 
+import json
+import shlex
 from datetime import timedelta
 
-from boatyard.plan.model import Plan, Step, Verb
+from boatyard.plan.model import Plan, Step, Verb, nodes
 from boatyard.spec.types import format_duration
 
 SIGNS = {"create": "+", "wake": "+", "repair": "~", "hibernate": "-", "delete": "-", "remove": "-", "deploy": "+"}
+SIGNS |= {"prepare": "+", "validate": "=", "pause": "="}
 
 
 def sign(step: Step) -> str:
-    """`+` adds, `-` takes away, `~` changes."""
+    """`+` adds, `-` takes away, `~` changes, `=` leaves all as it is."""
     return SIGNS.get(step.verb.split()[0], "~")
 
 
@@ -41,6 +44,8 @@ def as_text(plan: Plan) -> str:
         lines.append(f"      because {step.reason}")
         if step.disrupts:
             lines.append(f"      disrupts: {step.disrupts}")
+        if step.no_way_back:
+            lines.append(f"      no way back: {step.no_way_back}")
     if plan.incomplete:
         lines.append("What else differs can be told once it answers; a second plan will show it.")
     return "\n".join(lines)
@@ -54,12 +59,26 @@ def as_markdown(plan: Plan) -> str:
         lines.append(f"- {what}: {step.reason}")
         if step.disrupts:
             lines.append(f"  - disrupts: {step.disrupts}")
+        if step.no_way_back:
+            lines.append(f"  - **no way back**: {step.no_way_back}")
     if plan.incomplete:
         lines += ["", "What else differs can be told once it answers; a second plan will show it."]
     return "\n".join(lines)
 
 
 def _detail(step: Step) -> str:
+    match step.verb:
+        case Verb.VALIDATE:
+            rounds = step.params["rounds"]
+            return f" {rounds} times in a row" if rounds > 1 else ""
+        case Verb.PAUSE:
+            return f" for {format_duration(step.expected)}"
+        case Verb.RUN_HOOK:
+            return f" ({_deed(step)})"
+        case Verb.UPGRADE_POOL if step.params.get("canary"):
+            return f" to {step.params['version']}, one node of it"
+        case Verb.PREPARE_POOL:
+            return f" with {nodes(step.params['nodes'])} at {step.params['version']}"
     if "count" in step.params:
         count = step.params["count"]
         return f" {'with' if step.verb == Verb.CREATE_POOL else 'to'} {count} {'node' if count == 1 else 'nodes'}"
@@ -68,3 +87,11 @@ def _detail(step: Step) -> str:
     if "version" in step.params:
         return f" {'at' if step.verb == Verb.CREATE else 'to'} {step.params['version']}"
     return ""
+
+
+def _deed(step: Step) -> str:
+    """A hook's command as it would be typed, or the deployment it starts."""
+    if "command" in step.params:
+        return shlex.join(step.params["command"])
+    told = ", ".join(f"{name}={json.dumps(value)}" for name, value in step.params["parameters"].items())
+    return f"deployment {step.params['deployment']}" + (f" with {told}" if told else "")

@@ -4,11 +4,14 @@ Each check takes plain data (as from YAML or JSON) and yields a path and what is
 """
 
 import ipaddress
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from boatyard.redact import Redactor
 from boatyard.spec.provider import ProviderSettings
+from boatyard.spec.types import parse_duration
 from boatyard.spec.windows import known_zone, zone_names
 from boatyard.spec.words import Path, did_you_mean, shown, shown_name
 
@@ -20,6 +23,7 @@ MOST_CYCLES = 10
 
 DEFAULT_PODS = "10.244.0.0/16"
 DEFAULT_SERVICES = "10.96.0.0/16"
+DEFAULT_DRAIN = "15m"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -45,6 +49,11 @@ def between_fields(data: Mapping[str, Any]) -> Iterator[Wrong]:
     yield from _depends_on(data)
     yield from _networks(data)
     yield from _zones(data)
+    upgrade = _mapping(_mapping(data.get("policy")).get("upgrade"))
+    yield from ((("policy", "upgrade", *path), message) for path, message in upgrade_rules(upgrade))
+    for field in ("before", "after"):
+        for at, hook in items(upgrade.get(field)):
+            yield from ((("policy", "upgrade", field, at, *path), message) for path, message in hook_rules(hook))
 
 
 def pool_rules(pool: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -68,6 +77,43 @@ def app_rules(app: Mapping[str, Any]) -> Iterator[Wrong]:
         yield ("chart",), f"found {shown(chart)}, allowed a folder, oci://… or a name in repository"
     if app.get("plain_http") is True and not (isinstance(chart, str) and chart.startswith("oci://")):
         yield ("plain_http",), "found it without an oci:// chart, allowed only with one"
+
+
+def hook_rules(hook: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Rules between the fields of one hook."""
+    given = [key for key in ("command", "deployment") if hook.get(key)]
+    if len(given) != 1:
+        yield (), f"found {' and '.join(given) or 'neither'}, allowed exactly one of command, deployment"
+    elif given == ["command"] and hook.get("parameters"):
+        yield ("parameters",), "found it beside command, allowed only with deployment"
+    command = hook.get("command")
+    argv = [part for part in command if isinstance(part, str)] if isinstance(command, Sequence) else []
+    advice = "a reference that it resolves itself: this is shown in plans and kept as it is"
+    if Redactor().argv(argv) != tuple(argv):
+        yield ("command",), f"found what looks like a secret, allowed {advice}"
+    told = json.dumps(hook.get("parameters") or {}, default=str)
+    if Redactor().text(told) != told:
+        yield ("parameters",), f"found what looks like a secret, allowed {advice}"
+
+
+def upgrade_rules(upgrade: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Rules between the fields of `policy.upgrade`."""
+    try:
+        limit = parse_duration(upgrade.get("drain_timeout", DEFAULT_DRAIN))
+        force = parse_duration(upgrade["force_after"]) if upgrade.get("force_after") is not None else None
+    except ValueError:
+        force = None
+    if force is not None and force >= limit:
+        shorter = f"allowed less than drain_timeout ({upgrade.get('drain_timeout', DEFAULT_DRAIN)})"
+        yield ("force_after",), f"found {upgrade['force_after']}, {shorter}: the step would have stopped by then"
+    first: dict[str, str] = {}
+    for field in ("before", "after"):
+        for at, hook in items(upgrade.get(field)):
+            name = hook.get("name")
+            if isinstance(name, str) and name in first:
+                yield (field, at, "name"), f"found {shown(name)}, already the name of {first[name]}: names are unique"
+            elif isinstance(name, str):
+                first[name] = f"{field}[{at}]"
 
 
 def against_provider(data: Mapping[str, Any], settings: type[ProviderSettings]) -> Iterator[Wrong]:

@@ -39,6 +39,11 @@ _APPS = """\
 _OPTIONAL = {
     "ttl": "8h",
     "idle": "{after: 14d, grace: 2d, delete: true}",
+    "surge": "3",
+    "drain_order": '["tier=batch", "tier=web"]',
+    "force_after": "10m",
+    "before": '[{name: announce, command: [/usr/local/bin/announce, "upgrade begins"], on_failure: go_on}]',
+    "after": "[{name: smoke-test, deployment: smoke-test/production, parameters: {of: '{cluster}'}}]",
     "hibernate": '{sleep: "Fri 20:00", wake: "Mon 06:30", timezone: Europe/Berlin}',
 }
 

@@ -24,7 +24,8 @@ from boatyard.spec.types import (
     WeekTime,
     Window,
 )
-from boatyard.spec.waivers import Waiver
+from boatyard.spec.upgrade import Hook as Hook
+from boatyard.spec.upgrade import Upgrade as Upgrade
 
 if TYPE_CHECKING:
     AnyProvider = ProviderSettings
@@ -132,23 +133,6 @@ class Maintenance(Model):
     """`Sat 02:00-06:00 Europe/Berlin`; none means never by schedule."""
     ring: str = "default"
     """A word for clusters of the same weight, like `test` or `production`; a schedule may serve some of them."""
-
-
-class Upgrade(Model):
-    """How upgrades disrupt."""
-
-    surge: Annotated[int, Field(ge=1, le=100)] = 1
-    """Nodes added above a pool's size while its nodes are replaced."""
-    drain_timeout: Duration = timedelta(minutes=15)
-    """How long a node's pods may take to leave before the step stops."""
-    waivers: tuple[Waiver, ...] = ()
-    """Findings of the preflight that may be ignored, each with a reason and a last day."""
-    approve: bool = False
-    """Wait in the Prefect UI for approval before steps that disrupt. Asking to delete or hibernate is approval."""
-    at_end_of_support: Literal["warn", "upgrade"] = "warn"
-    """`upgrade`: in the last window before its version's support ends, upgrade without soak days or approval."""
-    rehearse: bool = False
-    """Refuse an upgrade that was not rehearsed on a twin in the last seven days, or whose rehearsal found blockers."""
 
 
 class Idle(Model):

@@ -109,6 +109,8 @@ WINDOW = rf"^{_DAY} {_TIME}-{_TIME}( [A-Za-z0-9_+\-/]{{1,64}})?$"
 CHART_VERSION = r"^[0-9A-Za-z~^<>=*][0-9A-Za-z.+\-~^<>=*|, ]{0,99}$"
 PERCENT = r"^(100|[1-9]?[0-9])%$"
 REPOSITORY = r"^https?://[^\s]{1,500}$"
+LABEL_SELECTOR = rf"^{_KEY}(={_PART})?(,{_KEY}(={_PART})?){{0,9}}$"
+DEPLOYMENT = r"^[^/\s][^/]{0,199}/[^/]{0,199}[^/\s]$"
 
 LabelMap = dict[
     Annotated[str, StringConstraints(pattern=LABEL_KEY)], Annotated[str, StringConstraints(pattern=LABEL_VALUE)]
@@ -116,6 +118,12 @@ LabelMap = dict[
 
 TaintText = Annotated[str, StringConstraints(pattern=TAINT)]
 """`key=value:NoSchedule` or `key:NoExecute`."""
+
+LabelSelector = Annotated[str, StringConstraints(pattern=LABEL_SELECTOR)]
+"""`tier=batch`, or `tier` for any value; several joined by `,` must all hold."""
+
+DeploymentName = Annotated[str, StringConstraints(pattern=DEPLOYMENT)]
+"""A Prefect deployment: flow/name."""
 
 WeekTime = Annotated[str, StringConstraints(pattern=WEEK_TIME)]
 """`Fri 20:00` or `daily 20:00`."""
@@ -137,6 +145,8 @@ PATTERN_WORDS = {
     VERSION: "a version like 1.35 or 1.35.2",
     LABEL_KEY: "a label key like app or example.com/app",
     LABEL_VALUE: "a label value of at most 63 letters, digits, '-', '_' and '.'",
+    LABEL_SELECTOR: "a label like tier=batch, or several joined by ','",
+    DEPLOYMENT: "a Prefect deployment like flow/name",
     TAINT: "a taint like key=value:NoSchedule, with NoSchedule, PreferNoSchedule or NoExecute",
     WEEK_TIME: "a time of the week like 'Fri 20:00' or 'daily 20:00'",
     WINDOW: "a window like 'Sat 02:00-06:00 Europe/Berlin' or 'daily 22:00-04:00'",

@@ -7,6 +7,7 @@ from boatyard.drivers.kops.fleet import Machine
 from boatyard.drivers.kops.nodes import NODES, Json
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.scene import Scene
+from boatyard.drivers.rules import drain_rules
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client
 from boatyard.kube.drain import drain_nodes
 
@@ -22,7 +23,7 @@ def drain_and_end(
     limit: float,
     end: Callable[[Machine], None],
 ) -> None:
-    """All at once, by eviction within `limit` seconds; each machine is ended as soon as its node is empty.
+    """All at once, by eviction, `limit` seconds a node; each machine is ended as soon as its node is empty.
 
     A machine that never joined has nothing to be drained. `DeadlineExceeded` names node, pod and budget.
     """
@@ -36,10 +37,11 @@ def drain_and_end(
         drain_nodes(
             client,
             list(joined),
-            deadline=reach.env.deadline.sooner(limit, f"draining {', '.join(joined)}"),
+            deadline=reach.env.deadline.named(f"draining {', '.join(joined)}"),
             report=reach.env.report,
             fence=reach.env.fence,
             on_empty=lambda name: end(joined[name]),
+            rules=drain_rules(reach.cluster, reach.env, limit),
         )
 
 

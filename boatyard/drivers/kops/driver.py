@@ -143,10 +143,12 @@ class Driver:
 
         upgrade_control_plane(self._reach, to)
 
-    def upgrade_pool(self, pool: Pool, to: str, *, surge: int, drain_timeout: float) -> None:
+    def upgrade_pool(
+        self, pool: Pool, to: str, *, surge: int | None, drain_timeout: float, canary: bool = False
+    ) -> None:
         from boatyard.drivers.kops.upgrade import upgrade_pool
 
-        upgrade_pool(self._reach, pool, to, surge=surge, drain_timeout=drain_timeout)
+        upgrade_pool(self._reach, pool, to, surge=surge, drain_timeout=drain_timeout, canary=canary)
 
     # Hibernatable
 

@@ -19,6 +19,8 @@ from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.scene import Scene, control_plane_lacks, look, of, unsettled
 from boatyard.drivers.kops.waiting import Lookout, watching
 from boatyard.kube.client import Client
+from boatyard.kube.headroom import batch
+from boatyard.plan.surge import at_most
 
 _AT_ONCE = 20  # instances that AWS detaches in one request
 _VALIDATION = 900.0  # seconds until a machine that was started must be a sound node; kOps' own limit is the same
@@ -93,21 +95,32 @@ class Rolling:
 
     # pools
 
-    def pool(self, name: str, surge: int) -> None:
+    def pool(self, name: str, surge: int | None, *, canary: bool = False) -> None:
         """Up to `surge` old machines at a time leave the group, which starts others; once these are Ready, the old ones
-        are drained and ended. So there are never fewer nodes than the group should have."""
+        are drained and ended. So there are never fewer nodes than the group should have.
+
+        canary: one machine only, and none where one is new already."""
         while (scene := self._look()) and (group := scene.group(name)) is not None:
             old = oldest_first(scene, [machine for machine in group.members if machine.outdated])
-            if not old and not group.detached:
+            if not group.detached and (not old or (canary and len(old) < len(group.members))):
                 break
-            self._discourage(scene, old)
-            self._detach(name, group, old[: max(0, surge - len(group.detached))])
+            most = 1 if canary else at_most(surge, group.desired)
+            leave = self._next(scene, old, most - len(group.detached))
+            self._discourage(scene, leave if canary else old)
+            self._detach(name, group, leave)
             self._wait(f"new nodes of pool {name}", lambda: self._fresh(name))
             scene = self._look()
             leaving = [machine for machine in scene.fleet[name].machines if machine.detached]
             drain_and_end(self._reach, self._client, scene, leaving, self._drain_timeout, self._end)
             self._wait(f"pool {name}", partial(self._gone, {each.id for each in leaving}))
         self._wait(f"pool {name}", lambda: unsettled(self._look(), name))
+
+    def _next(self, scene: Scene, old: Sequence[Machine], most: int) -> list[Machine]:
+        """Machines that never joined, then those whose pods' budgets have head-room."""
+        joined = {nodes.name_of(node): machine for machine in old if (node := scene.node(machine)) is not None}
+        useless = [machine for machine in old if scene.node(machine) is None]
+        some = batch(self._client, list(joined), most - len(useless)) if most > len(useless) else []
+        return [*useless, *(joined[name] for name in some)][: max(0, most)]
 
     def _detach(self, name: str, group: ScalingGroup, machines: Sequence[Machine]) -> None:
         for start in range(0, len(machines), _AT_ONCE):

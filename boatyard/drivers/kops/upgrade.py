@@ -37,15 +37,19 @@ def upgrade_control_plane(reach: Reach, to: str) -> None:
         Rolling(reach, client, drain_timeout=drain_timeout(reach)).control_plane(record.control_plane)
 
 
-def upgrade_pool(reach: Reach, pool: Pool, to: str, *, surge: int, drain_timeout: float) -> None:
-    """Every node from the pool's newest launch template, which has the version that the control plane runs."""
+def upgrade_pool(
+    reach: Reach, pool: Pool, to: str, *, surge: int | None, drain_timeout: float, canary: bool = False
+) -> None:
+    """Every node, or one as a canary, from the pool's newest launch template.
+
+    That has the version which the control plane runs."""
     record = registered(reach)
     with Groups(reach) as groups:
         scene = look(reach, groups.client)
         current = running(reach, record, scene)
         _refuse_downgrade(pool, to, current, scene)
         groups.record_pool(record, pool, guard.versions(f"upgrading pool {pool.name}", [pool.name]))
-        Rolling(reach, groups.client, drain_timeout=drain_timeout).pool(pool.name, surge)
+        Rolling(reach, groups.client, drain_timeout=drain_timeout).pool(pool.name, surge, canary=canary)
 
 
 def registered(reach: Reach) -> Record:

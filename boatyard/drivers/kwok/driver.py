@@ -127,11 +127,27 @@ class Driver:
 
         self._control_plane().upgrade(minor(to))
 
-    def upgrade_pool(self, pool: Pool, to: str, *, surge: int, drain_timeout: float) -> None:
+    def upgrade_pool(
+        self, pool: Pool, to: str, *, surge: int | None, drain_timeout: float, canary: bool = False
+    ) -> None:
         from boatyard.drivers.kwok.rolling import Rolling
 
         with self._pools() as pools:
-            Rolling(pools, pool, to, surge=surge, drain_timeout=drain_timeout).run()
+            Rolling(pools, pool, to, surge=surge, patience=drain_timeout).run(canary=canary)
+
+    # BlueGreen
+
+    def prepare_pool(self, pool: Pool, to: str) -> None:
+        from boatyard.drivers.kwok.rolling import Rolling
+
+        with self._pools() as pools:
+            Rolling(pools, pool, to).prepare()
+
+    def roll_back_pool(self, name: str) -> None:
+        from boatyard.drivers.kwok.rolling import roll_back
+
+        with self._pools() as pools:
+            roll_back(pools, name, self._cluster.policy.upgrade.drain_timeout.total_seconds())
 
     # Hibernatable
 

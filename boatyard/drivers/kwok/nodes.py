@@ -93,6 +93,16 @@ def size_of(node: Json) -> str:
     return str((node["metadata"].get("labels") or {}).get(SIZE) or "")
 
 
+def is_spot(node: Json) -> bool:
+    return (node["metadata"].get("labels") or {}).get(CAPACITY_TYPE) == "spot"
+
+
+def standing_in(members: Collection[Json]) -> list[Json]:
+    """Nodes that were made in place of others which are still there."""
+    living = {uid_of(node) for node in members}
+    return [node for node in members if annotation(node, REPLACES) in living]
+
+
 def version_of(node: Json) -> str:
     """The kubelet's minor."""
     return ".".join(str(node["status"]["nodeInfo"]["kubeletVersion"]).removeprefix("v").split(".")[:2])

@@ -96,6 +96,7 @@ def _pool(cluster: Cluster, name: str, record: PoolRecord | None, members: list[
         taints=taints,
         versions={nodes.name_of(node): nodes.version_of(node) for node in sorted(members, key=nodes.name_of)},
         ready=sum(nodes.ready(node) for node in members),
+        standing_in=len(nodes.standing_in(members)),
     )
 
 

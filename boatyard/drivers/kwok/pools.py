@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from boatyard.clock import Deadline
 from boatyard.drivers.base import Env
 from boatyard.drivers.kwok import nodes, sizes, state
 from boatyard.drivers.kwok.nodes import NODES, Json, name_of
 from boatyard.drivers.kwok.state import Layout, PoolRecord
+from boatyard.drivers.rules import drain_rules
 from boatyard.errors import DeadlineExceeded, NotFound
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client
 from boatyard.kube.drain import drain_nodes
@@ -48,10 +48,10 @@ class Pools:
         state.put_pool(self.layout, name, record)
         if len(present) > count:
             victims = self._leaving(present, len(present) - count, record)
-            self.each(self._mark, victims)
-            self._remove(victims, self._limit())
+            self.each(lambda node: self.mark(node, "scale"), victims)
+            self.drain_and_delete([name_of(node) for node in victims], self._limit())
         else:
-            self.each(self._take_back, present)
+            self.each(self.take_back, present)
             self.add(name, record, count - len(present), present)
         self.wait_ready(name)
 
@@ -65,7 +65,7 @@ class Pools:
 
     def delete(self, name: str) -> None:
         """No node and no record of it left."""
-        self._remove(self.of(name), self._limit())
+        self.drain_and_delete([name_of(node) for node in self.of(name)], self._limit())
         self.env.fence()
         state.put_pool(self.layout, name, None)
 
@@ -113,16 +113,19 @@ class Pools:
                     return
         raise DeadlineExceeded(f"pool {pool}: nodes not Ready in time: {', '.join(sorted(waiting))}.")
 
-    def drain_and_delete(self, victims: Sequence[str], deadline: Deadline) -> None:
-        """Drain side by side by eviction; each node goes as soon as it is empty."""
+    def drain_and_delete(self, victims: Sequence[str], patience: float) -> None:
+        """Drain side by side by eviction; each node goes as soon as it is empty. patience: seconds a node."""
+        if not victims:
+            return
         drain_nodes(
             self.client,
             victims,
-            deadline=deadline,
+            deadline=self.env.deadline.named(f"draining {', '.join(victims)}"),
             parallel=_PARALLEL,
             report=self.env.report,
             fence=self.env.fence,
             on_empty=self._delete_node,
+            rules=drain_rules(self.cluster, self.env, patience),
         )
 
     def each(self, work: Callable[[T], object], items: Iterable[T], *, parallel: int = _PARALLEL) -> None:
@@ -157,13 +160,6 @@ class Pools:
                 continue
         self.env.report(f"node {name} deleted")
 
-    def _remove(self, victims: Sequence[Json], limit: float) -> None:
-        if victims:
-            listed = ", ".join(name_of(node) for node in victims)
-            self.drain_and_delete(
-                [name_of(node) for node in victims], self.env.deadline.sooner(limit, f"draining {listed}")
-            )
-
     def _limit(self) -> float:
         return self.cluster.policy.upgrade.drain_timeout.total_seconds()
 
@@ -183,14 +179,14 @@ class Pools:
             self.env.report(f"node {name} goes: {why}")
         return order[:count]
 
-    def _mark(self, node: Json) -> None:
-        """Cordon, and note that it was us: a node cordoned by somebody else is never taken back by a later growth."""
+    def mark(self, node: Json, purpose: str) -> None:
+        """Cordon, and note that it was us: a node cordoned by somebody else is never taken back by us."""
         if not nodes.cordoned(node):
             self.env.fence()
-            self._patch(node, {"metadata": {"annotations": {nodes.CORDONED: "scale"}}, "spec": {"unschedulable": True}})
+            self._patch(node, {"metadata": {"annotations": {nodes.CORDONED: purpose}}, "spec": {"unschedulable": True}})
 
-    def _take_back(self, node: Json) -> None:
-        """Growing again after a cut-off shrink: a node that was cordoned for it and is still there stays."""
+    def take_back(self, node: Json) -> None:
+        """A node that we cordoned and that is still there takes pods again: it stays after all."""
         if nodes.annotation(node, nodes.CORDONED):
             self.env.fence()
             self._patch(node, {"metadata": {"annotations": {nodes.CORDONED: None}}, "spec": {"unschedulable": None}})
@@ -222,13 +218,21 @@ class Pools:
         if known is not None and name in known.pools:
             return known.pools[name]
         if present:
-            node = present[-1]
-            return PoolRecord(
-                nodes.size_of(node), nodes.version_of(node), nodes.our_labels(node), nodes.our_taints(node)
-            )
+            return record_of(present[-1])
         if (pool := self.cluster.pool(name)) is not None and known is not None:
             return wanted(pool, known.version)
         raise NotFound(f"cluster {self.layout.name} has no pool named {name}.")
+
+
+def record_of(node: Json) -> PoolRecord:
+    """How this node was made."""
+    return PoolRecord(
+        size=nodes.size_of(node),
+        version=nodes.version_of(node),
+        labels=nodes.our_labels(node),
+        taints=nodes.our_taints(node),
+        spot=nodes.is_spot(node),
+    )
 
 
 def wanted(pool: Pool, version: str) -> PoolRecord:

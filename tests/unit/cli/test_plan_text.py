@@ -38,11 +38,25 @@ def running(version, *pools):
     return Observed(phase=Phase.RUNNING, version=version, pools={p.name: p for p in pools})
 
 
+POLICY = {
+    "upgrade": {
+        "canary": "node",
+        "strategy": "blue_green",
+        "pause": "10m",
+        "force_after": "5m",
+        "before": [{"name": "announce", "command": ["/usr/local/bin/announce", "the upgrade begins"]}],
+        "after": [{"name": "smoke-test", "deployment": "smoke-test/production", "parameters": {"of": "{cluster}"}}],
+    }
+}
 LONG = ".".join(["warehouse-of-the-north"] * 4)
 CASES = {
     "create": (cluster(), Observed(phase=Phase.ABSENT)),
     "nothing": (cluster(), running("1.35", pool("web", 3, "1.35"), pool("batch", 1, "1.35"))),
     "upgrade": (cluster("1.36"), running("1.34", pool("web", 9, "1.34"), pool("old", 2, "1.34"))),
+    "upgrade-with-all": (
+        cluster("1.36", policy=POLICY),
+        running("1.35", pool("web", 9, "1.35"), pool("batch", 1, "1.35")),
+    ),
     "hibernated": (cluster(), Observed(phase=Phase.HIBERNATED, version="1.35")),
     "long-name": (cluster(name=LONG), Observed(phase=Phase.ABSENT)),
 }

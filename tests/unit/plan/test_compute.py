@@ -13,6 +13,8 @@ from boatyard.spec.models import App, Cluster, Pool
 
 
 def cluster(version="1.35", channel="stable", pools=(), apps=(), **policy):
+    """Without validations between the steps; see test_upgrade.py for these."""
+    policy = {"upgrade": {"rounds": 0}} | policy
     return Cluster.model_validate(
         {
             "name": "shop",

@@ -11,6 +11,7 @@ from boatyard.spec.example import commented_example
 from boatyard.spec.load import load_text
 from boatyard.spec.provider import driver_packages
 from boatyard.spec.schema import SCHEMAS, cluster_schema, fleet_schema
+from boatyard.spec.upgrade import Upgrade
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -28,25 +29,16 @@ def test_the_example_loads_and_fits_the_schema(kind: str) -> None:
 @pytest.mark.parametrize("kind", driver_packages())
 def test_the_example_s_commented_lines_are_true_when_uncommented(kind: str) -> None:
     text = commented_example(kind)
-    for line in (
-        "spot",
-        "ring",
-        "surge",
-        "drain_timeout",
-        "approve",
-        "rehearse",
-        "idle",
-        "hibernate",
-        "ttl",
-        "protect",
-        "exempt",
-    ):
+    for line in ("spot", "ring", "idle", "hibernate", "ttl", "protect", "exempt"):
         for old in [entry for entry in text.splitlines() if entry.lstrip().startswith(f"# {line}:")]:
-            if line in ("surge", "drain_timeout", "approve", "rehearse"):
-                continue
             assert load_text(text.replace(old, old.replace("# ", "", 1))).name.startswith("shop")
-    opened = text.replace("  # upgrade:", "  upgrade:").replace("    # surge: 1", "    surge: 1")
-    assert load_text(opened).policy.upgrade.surge == 1
+    opened = text.replace("  # upgrade:", "  upgrade:")
+    for line in Upgrade.model_fields:
+        opened = opened.replace(f"    # {line}: ", f"    {line}: ")
+    policy = load_text(opened).policy.upgrade
+    assert policy.model_fields_set == set(Upgrade.model_fields)
+    assert policy.surge == 3
+    assert [hook.name for hook in (*policy.before, *policy.after)] == ["announce", "smoke-test"]
 
 
 def test_no_example_for_an_unknown_kind() -> None:
