@@ -174,8 +174,9 @@ def test_a_setting_is_a_step_of_its_own_and_only_what_was_agreed_to_is_done(plac
 def test_another_instance_type_is_a_roll_of_the_pool(place: Place) -> None:
     larger = place.spec().pools[0].model_copy(update={"size": "t3.large"})
     wanted = place.spec().model_copy(update={"pools": (larger,)})
-    (step,) = place.driver(wanted).plan(place.driver(wanted).observe(), {}).steps
+    (before, step, after) = place.driver(wanted).plan(place.driver(wanted).observe(), {}).steps
     assert (step.verb, step.target) == (Verb.UPGRADE_POOL, "web")
+    assert before.verb is after.verb is Verb.VALIDATE
 
 
 def test_credentials_are_short_lived_and_private(place: Place) -> None:
