@@ -7,6 +7,7 @@ from pydantic import Field
 
 from boatyard.spec.models import Cluster
 from flows.prerequisites import prerequisites
+from tasks.gates import require_leave
 from tasks.steps import converge
 from tasks.yard import operate
 
@@ -24,4 +25,4 @@ def apply_cluster(
     """
     with operate(cluster, "apply", wait=wait):
         prerequisites(cluster)
-        converge(expect=expect)
+        converge(expect=expect, gate=require_leave)

@@ -1,21 +1,22 @@
-"""Kubernetes goes up, one minor at a time: control plane first, then the pools node by node."""
+"""Kubernetes goes up, one minor at a time: what would block it, control plane, a canary, then pool after pool."""
 
 from prefect import flow
 
 from boatyard.spec.types import ClusterName, VersionText
 from flows.validate import validate_cluster
+from tasks.gates import require_leave
 from tasks.steps import UPGRADE, converge
 from tasks.yard import operate
 
 
 @flow(name="upgrade-cluster", flow_run_name="upgrade {name} to {to}")
 def upgrade_cluster(name: ClusterName, to: VersionText) -> None:
-    """Upgrade, and validate at the end.
+    """Upgrade, and validate at the end. An upgrade that stopped goes on from there.
 
     Args:
         name: A cluster that Boatyard knows.
         to: The Kubernetes version to reach, like 1.36; minors between are gone through one by one.
     """
     with operate(name, "upgrade") as op, op.wanting(op.at_version(to)):
-        converge(*UPGRADE)
+        converge(*UPGRADE, gate=require_leave)
         validate_cluster(name)

@@ -18,8 +18,10 @@ LIMIT = timedelta(minutes=10)
 
 
 @task(task_run_name="preflight to {to}", **RETRIED)
-def require_upgradable(to: str) -> None:
+def require_upgradable(to: str, enforce: bool = True) -> None:
     """Look at the running operation's cluster, and raise `Unsafe` when something stops its upgrade to `to`.
+
+    enforce: else what is found is only shown.
 
     Changes nothing. All findings go into the table artifact `preflight-NAME`, and into an event
     `boatyard.preflight.passed` or `boatyard.preflight.blocked`.
@@ -36,7 +38,8 @@ def require_upgradable(to: str) -> None:
         "preflight.blocked" if stopping else "preflight.passed",
         {"to": to, "culprits": [each.document() for each in found]},
     )
-    require_none(name, to, found)
+    if enforce:
+        require_none(name, to, found)
 
 
 def _show(name: str, to: str, found: tuple[Culprit, ...]) -> None:

@@ -88,11 +88,12 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
         operation().observe()  # so that whoever asks the store sees what has become of it, also after a failure
 
 
-def converge(*verbs: Verb, expect: str | None = None) -> None:
+def converge(*verbs: Verb, expect: str | None = None, gate: Callable[[Plan], None] | None = None) -> None:
     """Plan and carry out until the cluster is as the spec says; `verbs` limits it to some of the steps.
 
     A control plane that breaks on the way, which the retries of its step did not outlast, is repaired by another plan.
     expect: digest of the one plan that may be carried out; `Unsafe` when another one is needed by now.
+    gate: called with each plan before anything of it is done; what it raises stops all.
     """
     for left in reversed(range(ROUNDS)):
         whole = operation().plan()
@@ -103,6 +104,8 @@ def converge(*verbs: Verb, expect: str | None = None) -> None:
                 f" {summary(plan)} Nothing was done.",
                 hint="Plan again, and apply what that shows.",
             )
+        if gate is not None:
+            gate(plan)
         try:
             run_plan(plan, agreed=expect is not None)
         except Temporary as error:

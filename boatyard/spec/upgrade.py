@@ -66,6 +66,8 @@ class Upgrade(Model):
     """What runs before the first step of an upgrade, one after another."""
     after: Annotated[tuple[Hook, ...], Field(max_length=20)] = ()
     """What runs after its last step, one after another."""
+    preflight: Literal["enforce", "warn", "off"] = "enforce"
+    """What an upgrade does about culprits that block it: refuse to begin, only name them, or not look at all."""
     waivers: tuple[Waiver, ...] = ()
     """Findings of the preflight that may be ignored, each with a reason and a last day."""
     approve: bool = False
