@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from boatyard.clock import Clock, Deadline, SystemClock
 from boatyard.drivers.base import Driver, Env, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
-from boatyard.drivers.upgrading import Halted, roll_back
+from boatyard.drivers.upgrading import Halted, not_whole, roll_back, validate
 from boatyard.errors import BoatyardError, NotFound, Unsafe
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.settings import Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 BEGIN, END = "begin upgrade", "end upgrade"
 """The journal's words for an upgrade as a whole; in between, what follows its last change is owed."""
+_NOT_WHOLE = "; not whole before it: "
 JOURNAL = 500
 """Entries of the journal that are looked through."""
 READ_LIMIT = 60.0
@@ -259,9 +261,20 @@ class Operation:
         self.yard.store.activity.woken(self.cluster.name, evidence, fence=self.lease.number)
 
     def begin_upgrade(self) -> None:
-        """From now on all that belongs to an upgrade is owed, until its last step was carried out."""
-        if not self.yard.look(self.driver(), self.cluster.name).upgrading:
-            self.note(BEGIN, self.cluster.name, f"to {self.cluster.kubernetes.version}")
+        """From now on all that belongs to an upgrade is owed, until its last step was carried out.
+
+        What was not whole before is written down, so that it is not taken for its doing, also by a run that goes on.
+        """
+        driver = self.driver()
+        if not self.yard.look(driver, self.cluster.name).upgrading:
+            broken = ", ".join(not_whole(driver))
+            told = f"{_NOT_WHOLE}{broken}" if broken else ""
+            self.note(BEGIN, self.cluster.name, f"to {self.cluster.kubernetes.version}{told}")
+
+    def _not_whole_before(self) -> frozenset[str]:
+        entries = self.yard.store.journal.list(self.cluster.name, limit=JOURNAL)
+        begun = [entry.reason for entry in entries if entry.verb == BEGIN]
+        return frozenset(begun[-1].partition(_NOT_WHOLE)[2].split(", ")) if begun else frozenset()
 
     def note(self, verb: str, target: str, reason: str) -> None:
         """A line of its own in the journal."""
@@ -284,6 +297,8 @@ class Operation:
 
         Where a failed validation calls for it, and its plan has said so, the new nodes of a pool go again.
         """
+        if step.verb is Verb.VALIDATE and do is carry_out:
+            do = partial(validate, known=self._not_whole_before())
         entry = self._begin(step.verb.value, step.target, step.reason)
         env = self.env(time_limit(step, self.cluster), str(step), report)
         journal = self.yard.store.journal

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,11 +32,14 @@ class Halted(Permanent):
         self.evidence = tuple(evidence)
 
 
-def validate(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    """Every check well, so many rounds in a row; `Halted` with the evidence when not."""
+def validate(step: Step, driver: Driver, cluster: Cluster, env: Env, known: Collection[str] = ()) -> None:
+    """Every check well, so many rounds in a row; `Halted` with the evidence when not.
+
+    known: PodDisruptionBudgets whose apps were not whole when the upgrade began, and so may stay as they are.
+    """
     from boatyard.kube import checks
     from boatyard.kube.client import Client
-    from boatyard.kube.evidence import budgets_kept, gather
+    from boatyard.kube.evidence import budgets_whole, gather
     from boatyard.kube.health import pool_by
 
     there = step.params["pools"]
@@ -54,7 +57,7 @@ def validate(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
             report=env.report,
             fence=env.fence,
             pool_of=pool_by(driver.pool_label),
-            also=lambda: budgets_kept(client),
+            also=lambda: budgets_whole(client, known),
         )
         if not result.ok:
             raise Halted(_sentence(cluster.name, result), gather(client, result))
@@ -68,6 +71,15 @@ def _sentence(name: str, result: "ValidationResult") -> str:
     except BoatyardError as error:
         return f"the upgrade of {name} stops: {error}"
     return f"the upgrade of {name} stops: it was not stable."
+
+
+def not_whole(driver: Driver) -> list[str]:
+    """PodDisruptionBudgets whose apps are not whole now, as `namespace/name`."""
+    from boatyard.kube import evidence
+    from boatyard.kube.client import Client
+
+    with Client(driver.kubeconfig()) as client:
+        return [f"{each.namespace}/{each.name}" for each in evidence.not_whole(client)]
 
 
 def pause(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:

@@ -1,13 +1,13 @@
 """What an upgrade looks at besides the cluster itself: are the apps that have a budget whole, and if not, why not?"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from boatyard.errors import BoatyardError
 from boatyard.kube.checks import ValidationResult
 from boatyard.kube.client import Client
 from boatyard.kube.diagnose import why
-from boatyard.kube.eviction import read_budget
+from boatyard.kube.eviction import Budget, read_budget
 from boatyard.kube.health import Check, State, node_ready
 from boatyard.kube.objects import Ref
 from boatyard.kube.readiness import condition
@@ -22,15 +22,24 @@ _OBJECTS = 10
 """Of each kind, how many are looked into: enough to see what they have in common."""
 
 
-def budgets_kept(client: Client) -> list[Check]:
-    """Has each PodDisruptionBudget as many healthy pods as it demands? Waiting where not: pods may be on their way."""
+def not_whole(client: Client) -> list[Budget]:
+    """Budgets of which a pod is missing or not healthy, whether they allow that or not."""
+    found = (read_budget(each) for each in client.list(_BUDGETS))
+    return [each for each in found if each.healthy < each.expected]
+
+
+def budgets_whole(client: Client, known: Collection[str]) -> list[Check]:
+    """Have the apps that a budget guards all their pods? Waiting where not: they may be on their way.
+
+    Evictions keep every budget, so that a pod which does not come back shows only in this. known: budgets, as
+    `namespace/name`, that were not whole when the upgrade began.
+    """
     try:
-        budgets = [read_budget(each) for each in client.list(_BUDGETS)]
+        short = [each for each in not_whole(client) if f"{each.namespace}/{each.name}" not in known]
     except BoatyardError as error:
         return [Check("budgets", State.FAIL, f"could not be read: {error}")]
-    short = [each for each in budgets if each.expected and each.healthy < each.desired]
     if not short:
-        return [Check("budgets", State.OK, f"{len(budgets)} PodDisruptionBudgets have the pods that they demand")]
+        return [Check("budgets", State.OK, "every app with a PodDisruptionBudget has its pods")]
     rest = f" and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
     return [Check("budgets", State.WAITING, "; ".join(each.explain() for each in short[:_NAMED]) + rest)]
 
