@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "kubeconfig": "Write a kubeconfig for a cluster.",
     },
     "Operate": {
+        "rehearse": "Try an upgrade on a twin, and say what would go wrong.",
         "upgrade": "Upgrade Kubernetes, one minor at a time.",
         "scale": "Set the size of node pools.",
         "hibernate": "Put a cluster to sleep, with everything kept.",

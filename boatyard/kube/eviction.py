@@ -84,12 +84,15 @@ class Budget:
                 return True
         return self.processed and self.allowed - spent > 0
 
+    @property
+    def rule(self) -> str:
+        """`minAvailable 2`."""
+        rules = (f"{key} {self.spec[key]}" for key in ("minAvailable", "maxUnavailable") if key in self.spec)
+        return next(rules, "no rule")
+
     def explain(self) -> str:
         """What it allows, for people."""
-        rule = next(
-            (f"{key} {self.spec[key]}" for key in ("minAvailable", "maxUnavailable") if key in self.spec), "no rule"
-        )
-        text = f"PodDisruptionBudget {self.namespace}/{self.name} ({rule}) allows {self.allowed} disruptions"
+        text = f"PodDisruptionBudget {self.namespace}/{self.name} ({self.rule}) allows {self.allowed} disruptions"
         return f"{text}: {self.healthy} of {self.expected} pods healthy, {self.desired} must stay"
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from boatyard.drivers.base import Env
 from boatyard.drivers.kwok import nodes, sizes, state
 from boatyard.drivers.kwok.nodes import NODES, Json, name_of
+from boatyard.drivers.kwok.shapes import shape_of, shaped
 from boatyard.drivers.kwok.state import Layout, PoolRecord
 from boatyard.drivers.rules import drain_rules
 from boatyard.errors import DeadlineExceeded, NotFound
@@ -29,6 +30,7 @@ class Pools:
 
     def __init__(self, cluster: Cluster, env: Env, layout: Layout, client: Client) -> None:
         self.cluster, self.env, self.layout, self.client = cluster, env, layout, client
+        self._shapes: dict[str, dict[str, str]] = {}
 
     def create(self, pool: Pool, version: str) -> None:
         """At least `pool.min` Ready nodes; completes what is there."""
@@ -73,7 +75,9 @@ class Pools:
 
     def of(self, name: str) -> list[Json]:
         """The pool's nodes, by name."""
-        return sorted(self.client.list(NODES, labelSelector=f"{nodes.POOL}={name}"), key=name_of)
+        found = sorted(self.client.list(NODES, labelSelector=f"{nodes.POOL}={name}"), key=name_of)
+        self._shapes.setdefault(name, {}).update({nodes.uid_of(node): shape_of(node) for node in found})
+        return found
 
     def add(self, name: str, record: PoolRecord, count: int, present: Collection[Json]) -> None:
         """`count` more nodes, made side by side; not waited for."""
@@ -89,6 +93,9 @@ class Pools:
     def make(self, pool: str, record: PoolRecord, name: str, number: int, replaces: str = "") -> None:
         self.env.fence()
         body = nodes.build(self.layout.name, pool, record, name, number, replaces=replaces)
+        known = self._shapes.get(pool) or {}
+        if shape := known.get(replaces) or next(iter(known.values()), ""):
+            body = shaped(body, shape)
         try:
             self.client.create(NODES, body, fieldManager="boatyard")
         except ApiConflict:

@@ -65,10 +65,10 @@ class _Restore:
 
     def _one(self, item: Json) -> None:
         live = self._live.get(key(item))
-        wanted = _prepared(item, self._owners(item, live))
+        wanted = prepared(item, self._owners(item, live))
         if live is None:
             self._done(item, self._create(wanted), "created")
-        elif _same(wanted, _prepared(live, live["metadata"].get("ownerReferences") or [])):
+        elif _same(wanted, prepared(live, live["metadata"].get("ownerReferences") or [])):
             self._done(item, live, "unchanged")
         else:
             self._done(item, self._set_back(item, live, wanted), "set back")
@@ -148,7 +148,7 @@ def _owner_uids(item: Json) -> set[str]:
     return {owner["uid"] for owner in item["metadata"].get("ownerReferences") or []}
 
 
-def _prepared(item: Json, owners: list[Json]) -> Json:
+def prepared(item: Json, owners: list[Json]) -> Json:
     """What to send: without the old cluster's identity, with the kind's own bindings undone."""
     wanted = copy.deepcopy(item)
     metadata = wanted["metadata"]

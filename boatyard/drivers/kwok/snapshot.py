@@ -82,7 +82,7 @@ def export(client: Client) -> Iterator[Json]:
     }
     for resource, group in zip(kinds, lists, strict=True):
         controlled = "status" in resource.subresources
-        yield from (_bare(item, controlled) for item in group if not _ephemeral(item, services))
+        yield from (bare(item, controlled) for item in group if not _ephemeral(item, services))
 
 
 def key(item: Json) -> tuple[str, str, str, str]:
@@ -146,7 +146,7 @@ def _finished(item: Json) -> bool:
     return done or status.get("phase") in ("Succeeded", "Failed")
 
 
-def _bare(item: Json, has_controlled_status: bool) -> Json:
+def bare(item: Json, has_controlled_status: bool) -> Json:
     """Without what servers and controllers write. The UID stays: owner references are found by it."""
     metadata = {k: v for k, v in item["metadata"].items() if k not in ("resourceVersion", "generation", "selfLink")}
     managed = [entry for entry in metadata.pop("managedFields", None) or [] if not entry.get("subresource")]

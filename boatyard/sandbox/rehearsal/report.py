@@ -5,10 +5,11 @@ import json
 from datetime import datetime, timedelta
 
 from boatyard.errors import Unsafe
-from boatyard.plan.model import Plan, Verb
+from boatyard.plan.model import Observed, Plan, Step, Verb
 from boatyard.spec.base import Model
 from boatyard.spec.models import Cluster
 from boatyard.spec.types import Duration
+from boatyard.versions.minor import Minor
 
 UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL)
 FRESH = timedelta(days=7)
@@ -80,7 +81,8 @@ class Waiting(Model):
 class StepTime(Model):
     """One step of the plan. seconds: on the twin, None where it was not reached."""
 
-    id: str
+    key: str
+    """What is done to whom for which minor, however the plan words it; see `step_key`."""
     what: str
     seconds: float | None = None
     estimate: Duration
@@ -112,6 +114,8 @@ class Report(Model):
     holds: tuple[Hold, ...] = ()
     drained: tuple[Drained, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    gone: tuple[str, ...] = ()
+    """Pods that nobody brought back after their eviction."""
     deprecated: tuple[str, ...] = ()
     """What the new server still takes, with a warning: its words, once each."""
     notes: tuple[str, ...] = ()
@@ -129,6 +133,17 @@ class Report(Model):
     def well(self) -> bool:
         """Every step was done, and nothing stands in the way."""
         return not self.blockers and all(step.seconds is not None for step in self.steps)
+
+
+def step_key(step: Step) -> str:
+    """`upgrade pool web 1.36`: a twin knows no patch levels, so a rehearsal counts for all of a minor's."""
+    return f"{step} {Minor.parse(step.params['version'])}"
+
+
+def only_patches(observed: Observed, to: str) -> bool:
+    """Do the cluster and all its nodes run the minor of `to` already? Then there is nothing that a twin could show."""
+    versions = [observed.version or to, *(each for pool in observed.pools.values() for each in pool.versions.values())]
+    return {Minor.parse(version) for version in versions} == {Minor.parse(to)}
 
 
 def upgrade_steps(plan: Plan) -> Plan:
@@ -159,8 +174,8 @@ def check_rehearsed(report: Report | None, cluster: Cluster, to: str, plan: Plan
         raise Unsafe(f"{asked}, and the last rehearsal to {to} did not come to its end.", hint=again)
     if age > FRESH:
         raise Unsafe(f"{asked}, and the last rehearsal to {to} is {age.days} days old.", hint=again)
-    rehearsed = {step.id for step in report.steps}
-    missing = [str(step) for step in upgrade_steps(plan).steps if step.id not in rehearsed]
+    rehearsed = {step.key for step in report.steps}
+    missing = [str(step) for step in upgrade_steps(plan).steps if step_key(step) not in rehearsed]
     if missing:
         raise Unsafe(f"{asked}, and the last rehearsal to {to} had no step {missing[0]!r}.", hint=again)
     if report.spec != spec_digest(cluster):

@@ -61,7 +61,7 @@ def test_a_pod_is_scheduled_anew() -> None:
         "volumes": [{"name": "kube-api-access-x1"}, {"name": "own"}],
         "containers": [{"name": "c", "volumeMounts": [mount, {"name": "own"}]}],
     }
-    wanted = restore._prepared(pod, [])
+    wanted = restore.prepared(pod, [])
     assert wanted["spec"] == {
         "volumes": [{"name": "own"}],
         "containers": [{"name": "c", "volumeMounts": [{"name": "own"}]}],
@@ -73,13 +73,13 @@ def test_a_job_gets_a_new_selector() -> None:
     job = item("Job", "j")
     labels = {"controller-uid": "old", "job-name": "j"}
     job["spec"] = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": dict(labels)}}}
-    assert restore._prepared(job, [])["spec"] == {"template": {"metadata": {"labels": {"job-name": "j"}}}}
+    assert restore.prepared(job, [])["spec"] == {"template": {"metadata": {"labels": {"job-name": "j"}}}}
 
 
 def test_a_volume_waits_for_the_claim_of_that_name() -> None:
     volume = item("PersistentVolume", "v")
     volume["spec"] = {"claimRef": {"name": "data", "namespace": "work", "uid": "old", "resourceVersion": "1"}}
-    assert restore._prepared(volume, [])["spec"]["claimRef"] == {"name": "data", "namespace": "work"}
+    assert restore.prepared(volume, [])["spec"]["claimRef"] == {"name": "data", "namespace": "work"}
 
 
 @pytest.mark.parametrize(

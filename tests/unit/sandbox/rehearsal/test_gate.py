@@ -8,7 +8,15 @@ import pytest
 from boatyard.errors import Unsafe
 from boatyard.plan.compute import compute
 from boatyard.plan.model import Observed, ObservedPool, Phase, Plan
-from boatyard.sandbox.rehearsal.report import Report, StepTime, Unloadable, check_rehearsed, spec_digest, upgrade_steps
+from boatyard.sandbox.rehearsal.report import (
+    Report,
+    StepTime,
+    Unloadable,
+    check_rehearsed,
+    spec_digest,
+    step_key,
+    upgrade_steps,
+)
 from boatyard.spec.models import Cluster
 
 HOUR = timedelta(hours=1)
@@ -34,7 +42,9 @@ WHOLE = plan("1.35", web="1.35", batch="1.35")
 
 
 def report(**changes: Any) -> Report:
-    steps = tuple(StepTime(id=s.id, what=str(s), seconds=1.0, estimate=s.expected) for s in upgrade_steps(WHOLE).steps)
+    steps = tuple(
+        StepTime(key=step_key(s), what=str(s), seconds=1.0, estimate=s.expected) for s in upgrade_steps(WHOLE).steps
+    )
     made = Report(
         cluster="shop",
         provider="kwok",
