@@ -6,6 +6,7 @@ from boatyard.spec.types import ClusterName
 from flows.delete import delete_cluster
 from flows.hibernate import hibernate_cluster
 from tasks.options import ONCE, raise_all
+from tasks.rehearsal import remove_left_twins
 from tasks.upkeep import Action, fell_idle, fleet, idle_decision, upkeep_of, warn_owner
 from tasks.yard import CLEAN_UP
 
@@ -14,10 +15,12 @@ from tasks.yard import CLEAN_UP
 def cleanup_idle(names: list[ClusterName] | None = None) -> None:
     """Decide for every cluster, side by side. Protected, exempt, busy and unreachable ones stay.
 
+    Twins that killed rehearsals left go, too.
+
     Args:
         names: Only these clusters; all that Boatyard keeps, when left out.
     """
-    raise_all([clean_up.submit(name) for name in fleet(names)])
+    raise_all([remove_left_twins.submit(), *(clean_up.submit(name) for name in fleet(names))])
 
 
 @task(task_run_name="clean up {name}", **ONCE)

@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from boatyard.plan.model import Step
 from boatyard.sandbox.rehearsal.rehearse import Rehearsal, prepare
-from boatyard.sandbox.rehearsal.render import as_markdown, as_text
+from boatyard.sandbox.rehearsal.render import as_markdown, verdict
 from boatyard.sandbox.rehearsal.report import Report, check_rehearsed, only_patches
 from boatyard.sandbox.rehearsal.twin import remove_left, twin_of
 from boatyard.versions.minor import Minor
@@ -94,7 +94,7 @@ def keep_report() -> Report:
     """In the log, as an artifact and in the store."""
     rehearsal = _rehearsal.get()
     report = rehearsal.report()
-    get_run_logger().info(as_text(report))
+    get_run_logger().info(verdict(report))
     create_markdown_artifact(
         as_markdown(report),
         key=f"rehearsal-{artifact_key(report.cluster)}",

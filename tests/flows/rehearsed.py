@@ -195,7 +195,7 @@ def operated(client: Client) -> None:
         metadata = meta(f"database-{number}", "team-4", labels={"app": "database"}, ownerReferences=[owner])
         client.create("/api/v1/namespaces/team-4/pods", {"metadata": metadata, **_only_spec("database")})
     client.create(
-        "/apis/policy/v1/namespaces/team-4/poddisruptionbudgets", budget("database", "team-4", maxUnavailable=1)
+        "/apis/policy/v1/namespaces/team-4/poddisruptionbudgets", budget("database", "team-4", minAvailable=1)
     )
 
 

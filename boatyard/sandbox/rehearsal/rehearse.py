@@ -41,7 +41,7 @@ MAKING = 600.0
 """Seconds the twin may take to be made, on a busy machine."""
 LOADING = 900.0
 """Seconds for its objects, and again for its pods to come up."""
-QUIET = 10.0
+QUIET = 15.0
 """Seconds without a change after which pods that are not there yet will not come."""
 _TOLD = 5
 
@@ -150,7 +150,7 @@ class Rehearsal:
             pods=self._before.bound.total(),
             steps=tuple(steps),
             unloadable=tuple(self._unloadable.values()),
-            holds=(*self._doubled, *self._findings.holds.found()),
+            holds=(*source.stuck, *self._doubled, *self._findings.holds.found()),
             drained=tuple(self._findings.drained),
             waiting=(*self._waiting, *passing),
             gone=tuple(self._gone),

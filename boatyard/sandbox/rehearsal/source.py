@@ -9,11 +9,13 @@ from boatyard.drivers.kwok.control_plane import served_minor
 from boatyard.drivers.kwok.snapshot import bare, export, key
 from boatyard.kube.client import ApiNotFound
 from boatyard.kube.discovery import Resource
+from boatyard.kube.eviction import read_budget, read_pod
 from boatyard.kube.objects import Ref
 from boatyard.kube.readonly import ReadOnlyClient
 from boatyard.sandbox.rehearsal import objects
 from boatyard.sandbox.rehearsal.blank import blanked
-from boatyard.sandbox.rehearsal.workloads import Census, alive, census, place
+from boatyard.sandbox.rehearsal.report import Hold
+from boatyard.sandbox.rehearsal.workloads import Census, Place, alive, census, place, workload
 
 Json = dict[str, Any]
 
@@ -21,6 +23,8 @@ _PARALLEL = 8
 _PODS, _NODES = "/api/v1/pods", "/api/v1/nodes"
 _REPLICA_SETS = "/apis/apps/v1/replicasets"
 _API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
+_BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
+_LISTS = (_PODS, _REPLICA_SETS, _NODES, _API_SERVICES, _BUDGETS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,8 @@ class Source:
     """What was read. Secrets' values are gone already.
 
     version: minor. objects: to be brought onto the twin. forms: what the new version has to take. apis: what the twin
-    must serve beside its usual APIs. pods: how many each workload has.
+    must serve beside its usual APIs. pods: how many each workload has. stuck: budgets that allow nothing because the
+    cluster's own controllers cannot count their pods, which those of a twin may well do.
     """
 
     version: str
@@ -47,6 +52,7 @@ class Source:
     forms: list[Form]
     nodes: list[Json]
     pods: Census
+    stuck: list[Hold] = field(default_factory=list)
     apis: dict[str, bool] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -55,8 +61,8 @@ def read(client: ReadOnlyClient, report: Callable[[str], None]) -> Source:
     """Everything worth copying; seconds for thousands of objects. What changes meanwhile is seen before or after."""
     found = [blanked(item) for item in export(client)]
     with ThreadPoolExecutor(4, "source") as threads:
-        asked = [threads.submit(client.list, path) for path in (_PODS, _REPLICA_SETS, _NODES, _API_SERVICES)]
-        pods, replica_sets, nodes, services = (each.result() for each in asked)
+        asked = [threads.submit(client.list, path) for path in _LISTS]
+        pods, replica_sets, nodes, services, budgets = (each.result() for each in asked)
     aggregated = {f"{each['spec'].get('group')}/{each['spec'].get('version')}" for each in services if _elsewhere(each)}
     kept = [item for item in found if item["apiVersion"] not in aggregated and not objects.made_anew(item)]
     sets = {place(each): each for each in replica_sets}
@@ -69,11 +75,39 @@ def read(client: ReadOnlyClient, report: Callable[[str], None]) -> Source:
         forms=_forms(client, kept, resources),
         nodes=nodes,
         pods=census(pods, sets),
+        stuck=_stuck(budgets, pods, sets),
         apis=objects.beta_apis((each.api_version for each in resources), foreign),
         notes=_notes(kept, aggregated, len(stranded)),
     )
     report(f"{len(source.objects)} objects, {len(nodes)} nodes and {len(pods)} pods read; nothing was written")
     return source
+
+
+def _stuck(budgets: Iterable[Json], pods: Iterable[Json], replica_sets: dict[Place, Json]) -> list[Hold]:
+    """Budgets whose own condition says that their pods could not be counted; such a one allows nothing."""
+    running = [(read_pod(each), each) for each in pods]
+    found = []
+    for document in budgets:
+        why = next(
+            (c["message"] for c in document["status"].get("conditions") or () if c["reason"] == "SyncFailed"), ""
+        )
+        budget = read_budget(document)
+        held = [(pod, each) for pod, each in running if budget.covers(pod) and not pod.stays]
+        if why and held:
+            owners = sorted({workload(each, replica_sets) for _, each in held})
+            found.append(
+                Hold(
+                    namespace=budget.namespace,
+                    name=budget.name,
+                    rule=budget.rule,
+                    seconds=0.0,
+                    for_ever=True,
+                    owners=tuple(owners),
+                    nodes=tuple(sorted({pod.node for pod, _ in held if pod.node})),
+                    why=f"the cluster's disruption controller cannot count its pods: {why.strip().rstrip('.')}",
+                )
+            )
+    return found
 
 
 def _elsewhere(service: Json) -> bool:
