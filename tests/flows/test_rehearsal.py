@@ -87,7 +87,8 @@ def versions(client: Client) -> dict[tuple[str, ...], str]:
 def audited(house: House, since: int) -> list[dict[str, Any]]:
     """Requests to the cluster's API server, but for those of its own components, which run here as its administrator."""
     lines = (house.home / "kwok/clusters/shop/logs/audit.log").read_text().splitlines()[since:]
-    return [each for each in map(json.loads, lines) if not each["userAgent"].startswith(("kube-", "kwok/", "kwok-"))]
+    own = ("kube-", "kwok-controller/")
+    return [each for each in map(json.loads, lines) if not each["userAgent"].startswith(own)]
 
 
 def requests_so_far(house: House) -> int:

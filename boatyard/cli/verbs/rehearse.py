@@ -3,8 +3,7 @@
 import click
 
 from boatyard.cli.output import Out
-from boatyard.cli.verb import cluster_argument, verb
-from boatyard.cli.verbs.upgrade import KubernetesVersion
+from boatyard.cli.verb import KubernetesVersion, cluster_argument, verb
 
 BLOCKED = 7
 """Exit code when something stands in the way: that of what is refused to protect running work."""

@@ -109,7 +109,7 @@ def _ask(client: Client, form: Form) -> Answer:
         )
     except BoatyardError as error:
         return Answer(error.message)
-    return Answer(warning=_warning(answer.headers.get("Warning") or ""))
+    return Answer(warning=_warning(answer.headers.get("warning") or ""))
 
 
 def _warning(header: str) -> str:
