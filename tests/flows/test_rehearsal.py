@@ -10,7 +10,7 @@ import pytest
 from prefect import flow
 
 from boatyard.errors import Unsafe
-from boatyard.kube.client import Client
+from boatyard.kube.client import STRATEGIC_PATCH, Client
 from boatyard.sandbox.rehearsal.blank import PLACEHOLDER
 from boatyard.sandbox.rehearsal.report import Report
 from boatyard.spec.models import Cluster
@@ -85,7 +85,7 @@ def versions(client: Client) -> dict[tuple[str, ...], str]:
 
 
 def audited(house: House, since: int) -> list[dict[str, Any]]:
-    """Requests to the cluster's API server, but for those of its own components, which run here as its administrator."""
+    """Requests to the cluster's API server, but for those of its components, which run here as its administrator."""
     lines = (house.home / "kwok/clusters/shop/logs/audit.log").read_text().splitlines()[since:]
     own = ("kube-", "kwok-controller/")
     return [each for each in map(json.loads, lines) if not each["userAgent"].startswith(own)]
@@ -171,7 +171,8 @@ def test_a_policy_makes_the_rehearsal_a_gate(house: House, shop: Cluster) -> Non
 
 
 def test_a_killed_rehearsal_leaves_no_secret_and_nothing_after_the_next_one(house: House, shop: Cluster) -> None:
-    """The next one rehearses the mended cluster, with one workload that can only run on a node that goes."""
+    """The next one rehearses the mended cluster, with one workload that can only run on a node that goes, and another
+    of whose pods one does not come up, so that its budget has no room."""
     killed = house.begin("flows.rehearse:rehearse_upgrade", name="shop", to="1.34")
     until(lambda: "objects are on the twin" in said(killed), "a loaded twin", 120)
     killed.kill()
@@ -186,17 +187,24 @@ def test_a_killed_rehearsal_leaves_no_secret_and_nothing_after_the_next_one(hous
         client.delete("/apis/policy/v1/namespaces/team-0/poddisruptionbudgets/stubborn")
         pinned = rehearsed.deployment("pinned", "team-0", 1, nodeSelector={"kubernetes.io/hostname": "web-001"})
         create(client, pinned)
-        until(lambda: len(client.list("/api/v1/pods", fieldSelector="spec.nodeName!=")) == 51, "the pinned pod")
+        create(client, rehearsed.deployment("sick", "team-0", 3))
+        create(client, rehearsed.budget("sick", "team-0", maxUnavailable=1))
+        until(lambda: len(client.list("/api/v1/pods", fieldSelector="status.phase=Running")) == 54, "four more pods")
+        (one, *_) = client.list("/api/v1/namespaces/team-0/pods", labelSelector="app=sick")
+        body = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+        client.patch(f"{client.path_of(one)}/status", body, STRATEGIC_PATCH)
     report = rehearse_upgrade("shop", "1.34")
 
     assert left(house) == []
     assert blocking(report) == {
         "objects": set(),
-        "budgets": set(),
+        "budgets": {("team-0", "sick", "Deployment team-0/sick")},
         "pending": {("Deployment team-0/pinned",)},
         "failed": set(),
     }
     (pending,) = [each for each in report.waiting if each.at_the_end]
+    (sick,) = [each for each in report.holds if each.for_ever]
+    assert sick.why == "2 of its 3 pods are ready in the cluster, 2 must stay (maxUnavailable 1)"
     assert "didn't match Pod's node affinity/selector" in pending.reason
 
 

@@ -18,6 +18,7 @@ from boatyard.kube.health import pool_by
 from boatyard.kube.readonly import ReadOnlyClient
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.sandbox.rehearsal import load
+from boatyard.sandbox.rehearsal.budgets import for_ever
 from boatyard.sandbox.rehearsal.load import Answer
 from boatyard.sandbox.rehearsal.report import (
     Hold,
@@ -43,7 +44,6 @@ LOADING = 900.0
 """Seconds for its objects, and again for its pods to come up."""
 QUIET = 15.0
 """Seconds without a change after which pods that are not there yet will not come."""
-_TOLD = 5
 
 
 @dataclass
@@ -150,7 +150,7 @@ class Rehearsal:
             pods=self._before.bound.total(),
             steps=tuple(steps),
             unloadable=tuple(self._unloadable.values()),
-            holds=(*source.stuck, *self._doubled, *self._findings.holds.found()),
+            holds=(*source.stuck, *self._doubled, *self._held()),
             drained=tuple(self._findings.drained),
             waiting=(*self._waiting, *passing),
             gone=tuple(self._gone),
@@ -159,6 +159,11 @@ class Rehearsal:
         )
 
     # inside
+
+    def _held(self) -> list[Hold]:
+        found = self._findings.holds.found()
+        sick = self.source.sick
+        return [sick[key].told(each) if (key := (each.namespace, each.name)) in sick else each for each in found]
 
     @property
     def source(self) -> Source:
@@ -190,18 +195,7 @@ class Rehearsal:
         """Pods under two budgets cannot be evicted at all: noted, and one of the budgets goes, on the twin."""
         for (namespace, name), (budget, pods) in watcher.doubly_covered().items():
             why = f"pod {pods[0]} is covered by another budget, too: the server refuses to evict it"
-            self._doubled.append(
-                Hold(
-                    namespace=namespace,
-                    name=name,
-                    rule=budget.rule,
-                    seconds=0.0,
-                    for_ever=True,
-                    owners=tuple(sorted({str(pod) for pod in pods}))[:_TOLD],
-                    nodes=tuple(sorted({pod.node for pod in pods})),
-                    why=why,
-                )
-            )
+            self._doubled.append(for_ever(budget, map(str, pods), pods, why))
             self.twin.env(MAKING, "").fence()
             client.delete(f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{name}")
 

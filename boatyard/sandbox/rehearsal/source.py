@@ -1,6 +1,6 @@
 """Reads a cluster for its rehearsal: by lists alone, through a client that cannot write."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +9,14 @@ from boatyard.drivers.kwok.control_plane import served_minor
 from boatyard.drivers.kwok.snapshot import bare, export, key
 from boatyard.kube.client import ApiNotFound
 from boatyard.kube.discovery import Resource
-from boatyard.kube.eviction import read_budget, read_pod
+from boatyard.kube.eviction import Key
 from boatyard.kube.objects import Ref
 from boatyard.kube.readonly import ReadOnlyClient
 from boatyard.sandbox.rehearsal import objects
 from boatyard.sandbox.rehearsal.blank import blanked
+from boatyard.sandbox.rehearsal.budgets import Sick, sick, uncountable
 from boatyard.sandbox.rehearsal.report import Hold
-from boatyard.sandbox.rehearsal.workloads import Census, Place, alive, census, place, workload
+from boatyard.sandbox.rehearsal.workloads import Census, alive, census, place
 
 Json = dict[str, Any]
 
@@ -44,7 +45,8 @@ class Source:
 
     version: minor. objects: to be brought onto the twin. forms: what the new version has to take. apis: what the twin
     must serve beside its usual APIs. pods: how many each workload has. stuck: budgets that allow nothing because the
-    cluster's own controllers cannot count their pods, which those of a twin may well do.
+    cluster's own controllers cannot count their pods, which those of a twin may well do. sick: budgets with pods that
+    are not ready.
     """
 
     version: str
@@ -53,6 +55,7 @@ class Source:
     nodes: list[Json]
     pods: Census
     stuck: list[Hold] = field(default_factory=list)
+    sick: dict[Key, Sick] = field(default_factory=dict)
     apis: dict[str, bool] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -66,48 +69,30 @@ def read(client: ReadOnlyClient, report: Callable[[str], None]) -> Source:
     aggregated = {f"{each['spec'].get('group')}/{each['spec'].get('version')}" for each in services if _elsewhere(each)}
     kept = [item for item in found if item["apiVersion"] not in aggregated and not objects.made_anew(item)]
     sets = {place(each): each for each in replica_sets}
+    counted, ill = census(pods, sets), sick(budgets, pods)
     stranded = [pod for pod in pods if alive(pod) and objects.stranded(pod)]
     resources = client.discovery.all()
     foreign = objects.groups_of(kept) | {api.partition("/")[0] for api in aggregated}
     source = Source(
         version=served_minor(client.version()),
-        objects=[objects.for_twin(item) for item in kept] + [objects.stand_in(pod, sets) for pod in stranded],
+        objects=[_for_twin(item, ill) for item in kept] + [objects.stand_in(pod, sets) for pod in stranded],
         forms=_forms(client, kept, resources),
         nodes=nodes,
-        pods=census(pods, sets),
-        stuck=_stuck(budgets, pods, sets),
+        pods=counted,
+        stuck=uncountable(budgets, pods, sets),
+        sick=ill,
         apis=objects.beta_apis((each.api_version for each in resources), foreign),
-        notes=_notes(kept, aggregated, len(stranded)),
+        notes=_notes(kept, aggregated, len(stranded), counted.unready),
     )
     report(f"{len(source.objects)} objects, {len(nodes)} nodes and {len(pods)} pods read; nothing was written")
     return source
 
 
-def _stuck(budgets: Iterable[Json], pods: Iterable[Json], replica_sets: dict[Place, Json]) -> list[Hold]:
-    """Budgets whose own condition says that their pods could not be counted; such a one allows nothing."""
-    running = [(read_pod(each), each) for each in pods]
-    found = []
-    for document in budgets:
-        why = next(
-            (c["message"] for c in document["status"].get("conditions") or () if c["reason"] == "SyncFailed"), ""
-        )
-        budget = read_budget(document)
-        held = [(pod, each) for pod, each in running if budget.covers(pod) and not pod.stays]
-        if why and held:
-            owners = sorted({workload(each, replica_sets) for _, each in held})
-            found.append(
-                Hold(
-                    namespace=budget.namespace,
-                    name=budget.name,
-                    rule=budget.rule,
-                    seconds=0.0,
-                    for_ever=True,
-                    owners=tuple(owners),
-                    nodes=tuple(sorted({pod.node for pod, _ in held if pod.node})),
-                    why=f"the cluster's disruption controller cannot count its pods: {why.strip().rstrip('.')}",
-                )
-            )
-    return found
+def _for_twin(item: Json, ill: Mapping[Key, Sick]) -> Json:
+    ref, wanted = Ref.of(item), objects.for_twin(item)
+    if ref.type == ("policy", "PodDisruptionBudget") and (found := ill.get((ref.namespace, ref.name))):
+        return found.tightened(wanted)
+    return wanted
 
 
 def _elsewhere(service: Json) -> bool:
@@ -163,7 +148,7 @@ def _list(client: ReadOnlyClient, resource: Resource) -> list[Json]:
         return []
 
 
-def _notes(kept: list[Json], aggregated: set[str], stranded: int) -> list[str]:
+def _notes(kept: list[Json], aggregated: set[str], stranded: int, unready: Mapping[str, int]) -> list[str]:
     """How the twin will differ, in sentences."""
     hooks = [each["metadata"]["name"] for each in kept if each["kind"].endswith("WebhookConfiguration")]
     converted = [
@@ -172,11 +157,13 @@ def _notes(kept: list[Json], aggregated: set[str], stranded: int) -> list[str]:
         if each["kind"] == "CustomResourceDefinition" and (each["spec"].get("conversion") or {}).get("webhook")
     ]
     suspended = sum(each["kind"] == "CronJob" for each in kept)
+    ill = [f"{name} ({count})" for name, count in sorted(unready.items())]
     told = [
         (hooks, f"webhooks are loaded and never called: {_some(hooks)}"),
         (converted, f"custom resources are not converted by their webhooks: {_some(converted)}"),
         (aggregated, f"APIs of other servers are left out: {_some(sorted(aggregated))}"),
         (stranded, f"pods of controllers that do not run on the twin have stand-ins that bring them back: {stranded}"),
+        (ill, f"pods that are not ready in the cluster are missed by their budgets on the twin, too: {_some(ill)}"),
         (suspended, f"CronJobs are suspended: {suspended}"),
     ]
     return [text for there, text in told if there]

@@ -278,12 +278,12 @@ class Watcher:
         self._findings.holds.look(now, leaving, list(self._budgets.values()), pods, owners)
 
     def _settled(self, wanted: Mapping[str, int]) -> bool:
-        bound = self.census().bound
-        if any(bound[name] < count for name, count in wanted.items()):
+        now = self.census()
+        if any(now.bound[name] < count for name, count in wanted.items()):
+            return False
+        if now.unready.total():
             return False
         pods = [pod for pod, _ in self._pods.values() if not pod.finished and not pod.terminating]
-        if not all(pod.ready for pod in pods if pod.node):
-            return False
         return all(
             budget.processed and budget.healthy >= sum(pod.ready for pod in pods if budget.covers(pod))
             for budget in self._budgets.values()

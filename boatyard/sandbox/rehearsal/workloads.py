@@ -16,9 +16,10 @@ _BY_SCHEDULE = {"Job", "CronJob"}
 
 @dataclass
 class Census:
-    """How many pods each workload has on nodes, and how many that no node takes."""
+    """How many pods each workload has on nodes, how many of them are not ready, and how many no node takes."""
 
     bound: Counter[str] = field(default_factory=Counter)
+    unready: Counter[str] = field(default_factory=Counter)
     pending: Counter[str] = field(default_factory=Counter)
 
 
@@ -50,6 +51,12 @@ def alive(pod: Json) -> bool:
     return phase not in ("Succeeded", "Failed") and not pod["metadata"].get("deletionTimestamp")
 
 
+def ready(pod: Json) -> bool:
+    """Does the pod count as healthy?"""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def unschedulable(pod: Json) -> str | None:
     """Why no node takes the pod, in the scheduler's words; None when one has, or nobody has tried yet."""
     if (pod.get("spec") or {}).get("nodeName"):
@@ -67,6 +74,11 @@ def census(pods: Iterable[Json], replica_sets: Mapping[Place, Json]) -> Census:
         owner = controller(pod)
         if not alive(pod) or (owner is not None and owner["kind"] in _BY_SCHEDULE):
             continue
-        where = found.bound if (pod.get("spec") or {}).get("nodeName") else found.pending
-        where[workload(pod, replica_sets)] += 1
+        name = workload(pod, replica_sets)
+        if not (pod.get("spec") or {}).get("nodeName"):
+            found.pending[name] += 1
+            continue
+        found.bound[name] += 1
+        if not ready(pod):
+            found.unready[name] += 1
     return found

@@ -12,7 +12,8 @@ from boatyard.drivers.kwok import nodes as kwok_nodes
 from boatyard.drivers.kwok.shapes import shape_of, shaped
 from boatyard.sandbox.rehearsal import objects, shapes
 from boatyard.sandbox.rehearsal.blank import PLACEHOLDER, blanked
-from boatyard.sandbox.rehearsal.source import _stuck, _writers
+from boatyard.sandbox.rehearsal.budgets import uncountable
+from boatyard.sandbox.rehearsal.source import _writers
 from boatyard.sandbox.rehearsal.workloads import STANDS_IN, census, place, workload
 from boatyard.spec.models import Pool
 from tests.unit.sandbox.rehearsal.documents import budget, obj, pod, unscheduled
@@ -148,10 +149,10 @@ def test_who_wrote_an_object_in_which_version() -> None:
 def test_a_budget_whose_pods_cannot_be_counted_is_told_by_the_clusters_own_word() -> None:
     stuck = budget("database", allowed=0, healthy=0, desired=0, expected=0)
     stuck["status"]["conditions"] = [{"type": "DisruptionAllowed", "reason": "SyncFailed", "message": "no scale."}]
-    (found,) = _stuck([stuck], [pod("main-0", owner="Database", app="database")], {})
+    (found,) = uncountable([stuck], [pod("main-0", owner="Database", app="database")], {})
     assert (found.name, found.for_ever, found.owners) == ("database", True, ("Database team/main-0",))
     assert found.why.endswith("no scale")
-    assert _stuck([stuck], [pod("main-0", owner="Database", app="other")], {}) == []
+    assert uncountable([stuck], [pod("main-0", owner="Database", app="other")], {}) == []
 
 
 def source_node(**labels: str) -> Json:
@@ -203,3 +204,25 @@ def test_pools_on_the_twin_have_the_nodes_there_are() -> None:
     web, idle = shapes.twin_pools(pools, {"web": [source_node()] * 3})
     assert (web.size, web.min, web.upper) == (None, 3, 9)
     assert (idle.min, idle.upper) == (0, 0)
+
+
+def test_a_budget_with_pods_that_are_not_ready_allows_no_more_on_the_twin_where_all_are() -> None:
+    document = budget("a", allowed=0, healthy=2, desired=2, expected=3)
+    document["spec"] = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "a"}}}
+    unready = pod("a-3", ready=False, app="a")
+    leaving = pod("a-4", ready=False, app="a")
+    leaving["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    others = [pod("a-5", node="", ready=False, app="a"), pod("b-1", ready=False, app="b")]
+
+    found = sick([document, budget("b", allowed=1, healthy=1, desired=0, expected=1)], [unready, leaving, *others])
+
+    ill = found["team", "a"]
+    assert found["team", "b"].count == 1
+    assert ill.tightened(document)["spec"] == {"minAvailable": 3, "selector": {"matchLabels": {"app": "a"}}}
+    held = Hold(namespace="team", name="a", rule="minAvailable 3", seconds=10, for_ever=True, why="on the twin")
+    told = ill.told(held)
+    assert (told.rule, told.why) == (
+        "maxUnavailable 1",
+        "2 of its 3 pods are ready in the cluster, 2 must stay (maxUnavailable 1)",
+    )
+    assert ill.told(held.model_copy(update={"for_ever": False, "why": ""})).why == ""
