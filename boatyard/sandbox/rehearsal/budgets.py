@@ -1,5 +1,5 @@
-"""What the cluster's PodDisruptionBudgets know and a twin's would not: pods that are not ready, which on a twin all are,
-and pods that cannot be counted. Pure."""
+"""What the cluster's PodDisruptionBudgets know and a twin's would not: pods that are not ready, as on a twin all are, and
+pods that cannot be counted. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Sick:
     count: int
 
     def tightened(self, item: Json) -> Json:
-        """The same for a twin, where all pods are ready: it allows as much as in the cluster, and no more once pods were
+        """The same for a twin, where all pods are ready: it allows as much as in the cluster, also once pods were
         replaced, since nothing says that their successors would come up."""
         spec = {key: value for key, value in item["spec"].items() if key != "maxUnavailable"}
         return item | {"spec": spec | {"minAvailable": self.budget.desired + self.count}}

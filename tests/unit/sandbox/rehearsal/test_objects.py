@@ -12,7 +12,8 @@ from boatyard.drivers.kwok import nodes as kwok_nodes
 from boatyard.drivers.kwok.shapes import shape_of, shaped
 from boatyard.sandbox.rehearsal import objects, shapes
 from boatyard.sandbox.rehearsal.blank import PLACEHOLDER, blanked
-from boatyard.sandbox.rehearsal.budgets import uncountable
+from boatyard.sandbox.rehearsal.budgets import sick, uncountable
+from boatyard.sandbox.rehearsal.report import Hold
 from boatyard.sandbox.rehearsal.source import _writers
 from boatyard.sandbox.rehearsal.workloads import STANDS_IN, census, place, workload
 from boatyard.spec.models import Pool
