@@ -110,7 +110,14 @@ def objects() -> Iterator[Json]:
             {
                 "name": "closed.example.com",
                 "clientConfig": {"service": {"name": "nobody", "namespace": "team-0"}},
-                "rules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["*"]}],
+                "rules": [
+                    {
+                        "apiGroups": ["apps"],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["statefulsets"],
+                    }
+                ],
                 "admissionReviewVersions": ["v1"],
                 "sideEffects": "None",
                 "failurePolicy": "Fail",

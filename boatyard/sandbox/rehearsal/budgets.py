@@ -1,5 +1,4 @@
-"""What the cluster's PodDisruptionBudgets know and a twin's would not: pods that are not ready, as on a twin all are, and
-pods that cannot be counted. Pure."""
+"""What a cluster's budgets know and those of a twin would not: there every pod is ready, and can be counted. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
