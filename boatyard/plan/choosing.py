@@ -68,9 +68,12 @@ class Choices:
         if in_need is not None and self._refused(key.ring, in_need):
             in_need = None
         reasons: list[str] = []
+        asked = False
         for step in way.steps:
             halt = self._halts.against(key.ring, step)
-            hindrance = halt or self._proofs.missing(key.ring, step) or self._unapproved(key.ring, step)
+            hindrance = halt or self._proofs.missing(key.ring, step)
+            if hindrance is None and (hindrance := self._unapproved(key.ring, step, ask=not asked)) is not None:
+                asked = True  # nobody is asked about an older one instead; one that was granted may go on
             if hindrance is None:
                 reason = because(key.channel, key.version, step, way.goal or step)
                 later = f"; {way.steps[0]} waits: {reasons[0]}" if reasons else ""
@@ -81,13 +84,14 @@ class Choices:
         halt = self._halts.against(key.ring, key.version)
         return Choice(None, way.steps[0], reasons[0], in_need, halt)
 
-    def _unapproved(self, ring: int, target: str) -> str | None:
+    def _unapproved(self, ring: int, target: str, *, ask: bool) -> str | None:
         if ring >= len(self._rings) or not self._rings[ring].approve:
             return None
         name = self._rings[ring].name
         answer = self._answers.get((name, target))
         if answer is None:
-            self.asks.add(Ask(name, target))
+            if ask:
+                self.asks.add(Ask(name, target))
             return f"ring {name} waits for approval of {target}"
         return None if answer.granted else f"approval of {target} for ring {name} was refused"
 

@@ -28,6 +28,7 @@ def decide(waves: Waves | None, state: FleetState, now: datetime) -> Schedule:
     now = now.astimezone(UTC)
     scheduler = Scheduler(waves, state, now)
     starts, facts = scheduler.look(now)
+    asks = scheduler.asks
     for seat in scheduler.admission.left_over():
         seat.blocked_by = FLEET
     running = {each.name: each for each in state.running}
@@ -40,7 +41,7 @@ def decide(waves: Waves | None, state: FleetState, now: datetime) -> Schedule:
         verdicts=verdicts,
         starts=tuple(started.values()),
         soaked=tuple(facts),
-        asks=scheduler.asks,
+        asks=asks,
         halted=scheduler.halted,
     )
 
