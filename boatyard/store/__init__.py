@@ -1,4 +1,5 @@
-"""The fleet's memory: clusters, leases, journal, conditions, activity and event claims.
+"""The fleet's memory: clusters, leases, journal, conditions, activity, event claims and the
+rollout of upgrades.
 
 `Store` writes (SQLAlchemy; SQLite or PostgreSQL); `reader` only looks, and does it without importing SQLAlchemy where
 the store is a SQLite file. The records are plain frozen dataclasses, so importing this package costs next to nothing.
@@ -18,9 +19,13 @@ from boatyard.store.records import (
     LeaseHeld,
     Outcome,
     Rehearsal,
+    RingAnswer,
+    RingLift,
+    RingSoaked,
     State,
     Status,
     Todo,
+    Upgrade,
 )
 
 if TYPE_CHECKING:
@@ -38,10 +43,14 @@ __all__ = [
     "Outcome",
     "Reader",
     "Rehearsal",
+    "RingAnswer",
+    "RingLift",
+    "RingSoaked",
     "State",
     "Status",
     "Store",
     "Todo",
+    "Upgrade",
     "reader",
 ]
 

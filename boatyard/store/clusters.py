@@ -13,7 +13,7 @@ from boatyard.errors import NotFound, Permanent
 from boatyard.store.database import Database
 from boatyard.store.fencing import guard
 from boatyard.store.records import ClusterRecord, State
-from boatyard.store.schema import activity, clusters, conditions, rehearsals
+from boatyard.store.schema import activity, clusters, conditions, rehearsals, upgrades
 from boatyard.store.upsert import upsert
 
 
@@ -133,7 +133,7 @@ def _json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
 def _drop_former_life(connection: Connection, name: str) -> None:
     """What was known of a deleted cluster says nothing about a new one of the same name."""
     gone = sa.select(clusters.c.name).where(clusters.c.name == name, clusters.c.state == "deleted")
-    for table in (conditions, activity, rehearsals):
+    for table in (conditions, activity, rehearsals, upgrades):
         connection.execute(sa.delete(table).where(table.c.cluster.in_(gone)))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision this program writes and reads."""
 
 TIMES: Final = frozenset(
@@ -22,7 +22,10 @@ TIMES: Final = frozenset(
         "hibernated_at",
         "opened_at",
         "closed_at",
+        "answered_at",
+        "soaked_at",
+        "lifted_at",
     }
 )
-JSONS: Final = frozenset({"desired", "observed", "report"})
-FLAGS: Final = frozenset({"settled", "well"})
+JSONS: Final = frozenset({"desired", "observed", "report", "document"})
+FLAGS: Final = frozenset({"settled", "well", "asleep", "forced", "granted"})

@@ -161,6 +161,60 @@ class Rehearsal:
     report: dict[str, Any]
 
 
+UpgradeOutcome = Literal["running", "done", "failed", "blocked", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """One upgrade of one cluster, from its reservation by the scheduler, or its start by hand, to its end.
+
+    asleep: the cluster was hibernated before, so it is put back afterwards. forced: its support was about to end.
+    outcome: `running` until it ends; `blocked` when it was refused before its first change; `interrupted` when its run
+    died and another upgrade took its place.
+    """
+
+    id: int
+    cluster: str
+    version: str
+    asleep: bool
+    forced: bool
+    begun_at: datetime
+    ended_at: datetime | None
+    outcome: UpgradeOutcome
+    message: str
+
+
+@dataclass(frozen=True)
+class RingAnswer:
+    """A person's word on whether a ring may take a version."""
+
+    id: int
+    ring: str
+    version: str
+    granted: bool
+    who: str
+    note: str
+    answered_at: datetime
+
+
+@dataclass(frozen=True)
+class RingSoaked:
+    """A ring has proved a version, for good."""
+
+    ring: str
+    version: str
+    soaked_at: datetime
+
+
+@dataclass(frozen=True)
+class RingLift:
+    """A person let a halted ring go on: what failed in it before counts no more."""
+
+    ring: str
+    who: str
+    lifted_at: datetime
+
+
 class Todo(StrEnum):
     """What an event asks for."""
 

@@ -148,3 +148,56 @@ claims = sa.Table(
     _time("closed_at", nullable=True),
     sa.Column("settled", sa.Boolean, nullable=False),
 )
+
+rules = sa.Table(
+    "rules",
+    metadata,
+    _text("name", key=True),
+    sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
+    _text("source", nullable=True),
+    _time("updated_at"),
+)
+
+upgrades = sa.Table(
+    "upgrades",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("cluster", sa.Text, sa.ForeignKey("clusters.name", ondelete="CASCADE"), nullable=False, index=True),
+    _text("version"),
+    sa.Column("asleep", sa.Boolean, nullable=False),
+    sa.Column("forced", sa.Boolean, nullable=False),
+    _time("begun_at"),
+    _time("ended_at", nullable=True),
+    _text("outcome"),
+    _text("message"),
+    sqlite_autoincrement=True,
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("ring"),
+    _text("version"),
+    sa.Column("granted", sa.Boolean, nullable=False),
+    _text("who"),
+    _text("note"),
+    _time("answered_at"),
+    sqlite_autoincrement=True,
+)
+
+soaked = sa.Table(
+    "soaked",
+    metadata,
+    _text("ring", key=True),
+    _text("version", key=True),
+    _time("soaked_at"),
+)
+
+lifts = sa.Table(
+    "lifts",
+    metadata,
+    _text("ring", key=True),
+    _text("who"),
+    _time("lifted_at"),
+)

@@ -13,6 +13,7 @@ from boatyard.store.journal import Journal
 from boatyard.store.leases import Leases
 from boatyard.store.migrate import migrate
 from boatyard.store.rehearsals import Rehearsals
+from boatyard.store.rollout import Rollout
 
 
 class Store:
@@ -30,6 +31,7 @@ class Store:
         self.activity = ActivityLog(database, clock)
         self.claims = Claims(database, clock)
         self.rehearsals = Rehearsals(database, clock)
+        self.rollout = Rollout(database, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock | None = None) -> Self:

@@ -1,0 +1,96 @@
+"""What the store keeps of upgrades that go through the fleet in waves."""
+
+from datetime import timedelta
+
+import pytest
+
+from boatyard.clock import ManualClock
+from boatyard.errors import NotFound
+from boatyard.store import RingSoaked
+from boatyard.store.store import Store
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _shop(store: Store) -> None:
+    store.clusters.put({"name": "shop"})
+
+
+def test_rules_are_kept_until_they_are_taken_away(store: Store) -> None:
+    assert store.rollout.rules() is None
+    assert store.rollout.set_rules({"rings": []}, "fleet.yaml")
+    assert not store.rollout.set_rules({"rings": []}, "fleet.yaml")
+    assert store.rollout.set_rules({"rings": [1]}, "other.yaml")
+    known = store.rollout.rules()
+    assert known is not None
+    assert (known.document, known.source) == ({"rings": [1]}, "other.yaml")
+    assert store.rollout.set_rules(None)
+    assert not store.rollout.set_rules(None)
+    assert store.rollout.rules() is None
+
+
+def test_an_upgrade_that_did_not_end_is_taken_up_as_it_was(store: Store, clock: ManualClock) -> None:
+    first = store.rollout.begin("shop", "1.35", asleep=True)
+    clock.advance(HOUR)
+    again = store.rollout.begin("shop", "1.35")
+    assert again == first
+    assert again.asleep
+
+
+def test_an_upgrade_to_elsewhere_takes_the_place_of_one_that_did_not_end(store: Store, clock: ManualClock) -> None:
+    store.rollout.begin("shop", "1.35")
+    clock.advance(HOUR)
+    store.rollout.begin("shop", "1.36")
+    old, new = store.rollout.upgrades("shop")
+    assert (old.outcome, old.ended_at) == ("interrupted", clock.now())
+    assert (new.version, new.outcome, new.ended_at) == ("1.36", "running", None)
+
+
+def test_the_first_end_of_an_upgrade_stays(store: Store, clock: ManualClock) -> None:
+    begun = store.rollout.begin("shop", "1.35")
+    clock.advance(HOUR)
+    store.rollout.end(begun.id, "failed", "node web-1 is not Ready")
+    clock.advance(HOUR)
+    store.rollout.end(begun.id, "done")
+    (ended,) = store.rollout.upgrades()
+    assert (ended.outcome, ended.message) == ("failed", "node web-1 is not Ready")
+    assert ended.ended_at == clock.now() - HOUR
+
+
+def test_old_upgrades_can_be_left_out(store: Store, clock: ManualClock) -> None:
+    store.rollout.end(store.rollout.begin("shop", "1.35").id, "done")
+    clock.advance(48 * HOUR)
+    running = store.rollout.begin("shop", "1.36")
+    assert store.rollout.upgrades(since=clock.now() - HOUR) == [running]
+    assert len(store.rollout.upgrades(since=clock.now() - 48 * HOUR)) == 2
+
+
+def test_an_upgrade_needs_a_cluster_and_goes_with_it(store: Store) -> None:
+    with pytest.raises(NotFound, match="nobody"):
+        store.rollout.begin("nobody", "1.35")
+    store.rollout.begin("shop", "1.35")
+    store.clusters.mark("shop", state="deleted")
+    store.clusters.put({"name": "shop"})
+    assert store.rollout.upgrades() == []
+
+
+def test_every_answer_is_kept_in_order(store: Store, clock: ManualClock) -> None:
+    store.rollout.answer("production", "1.36", granted=False, who="ann", note="not before the sale")
+    clock.advance(HOUR)
+    store.rollout.answer("production", "1.36", granted=True, who="bob")
+    assert [(each.granted, each.who) for each in store.rollout.answers()] == [(False, "ann"), (True, "bob")]
+
+
+def test_what_has_soaked_keeps_its_first_time(store: Store, clock: ManualClock) -> None:
+    fact = RingSoaked("canary", "1.36", clock.now())
+    store.rollout.remember([fact])
+    store.rollout.remember([RingSoaked("canary", "1.36", clock.now() + HOUR)])
+    assert store.rollout.soaked() == [fact]
+
+
+def test_the_newest_lift_of_a_ring_counts(store: Store, clock: ManualClock) -> None:
+    store.rollout.lift("canary", who="ann")
+    clock.advance(HOUR)
+    lifted = store.rollout.lift("canary", who="bob")
+    assert store.rollout.lifts() == [lifted]
