@@ -1,4 +1,4 @@
-"""Scheduled maintenance of the whole fleet: sleep and waking by schedule, upgrades inside each cluster's window."""
+"""Scheduled maintenance of the whole fleet: sleep and waking by schedule, upgrades in waves, inside windows."""
 
 from prefect import flow, task
 
@@ -6,7 +6,8 @@ from boatyard.spec.types import ClusterName
 from flows.hibernate import hibernate_cluster, wake_cluster
 from flows.upgrade import upgrade_cluster
 from tasks.options import ONCE, raise_all
-from tasks.upkeep import Action, fleet, sleep_decision, upgrade_decision, upkeep_of
+from tasks.upkeep import Action, fleet, sleep_decision, upkeep_of
+from tasks.waves import Verdict, ask_for, due_upgrades, give_back, still_due, to_put_back
 from tasks.yard import MAINTENANCE
 
 
@@ -16,14 +17,20 @@ def maintain_fleet(names: list[ClusterName] | None = None, rings: list[str] | No
 
     Args:
         names: Only these clusters; all that Boatyard keeps, when left out.
-        rings: Only clusters whose policy.maintenance.ring is one of these, so that each ring may have its own schedule.
+        rings: Only clusters of these rings, so that each ring may have its own schedule.
     """
-    raise_all([maintain.submit(name) for name in fleet(names, rings)])
+    those = fleet(names, rings)
+    sleeping = [sleep_or_wake.submit(name) for name in those]
+    for each in sleeping:
+        each.wait()
+    schedule = due_upgrades(those)
+    ask_for(schedule.asks)
+    raise_all([*sleeping, *(upgrade_due.submit(verdict) for verdict in schedule.starts)])
 
 
-@task(task_run_name="maintain {name}", **ONCE)
-def maintain(name: str) -> None:
-    """One cluster. Its own trouble does not keep the others from their maintenance."""
+@task(task_run_name="look after {name}", **ONCE)
+def sleep_or_wake(name: str) -> None:
+    """One cluster's sleep. Its own trouble does not keep the others from their maintenance."""
     with upkeep_of(name, MAINTENANCE) as op:
         if op is None:
             return
@@ -32,6 +39,20 @@ def maintain(name: str) -> None:
                 hibernate_cluster(name)
             case Action.WAKE:
                 wake_cluster(name)
-        upgrade = upgrade_decision(op)
-        if upgrade.to is not None:
-            upgrade_cluster(name, upgrade.to)
+            case _ if to_put_back(op):
+                hibernate_cluster(name)
+
+
+@task(task_run_name="upgrade {verdict.name}", **ONCE)
+def upgrade_due(verdict: Verdict) -> None:
+    """One cluster's upgrade; one that sleeps is woken for it and put back."""
+    name, to = verdict.name, str(verdict.to)
+    with upkeep_of(name, MAINTENANCE) as op:
+        if op is None or not still_due(op, verdict):
+            give_back(name, to, "it was busy, or not as it had been")
+            return
+        if verdict.wake:
+            wake_cluster(name)
+        upgrade_cluster(name, to)
+        if verdict.wake:
+            hibernate_cluster(name)

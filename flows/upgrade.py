@@ -6,6 +6,7 @@ from boatyard.spec.types import ClusterName, VersionText
 from flows.validate import validate_cluster
 from tasks.gates import require_leave
 from tasks.steps import UPGRADE, converge
+from tasks.waves import recorded
 from tasks.yard import operate
 
 
@@ -17,6 +18,6 @@ def upgrade_cluster(name: ClusterName, to: VersionText) -> None:
         name: A cluster that Boatyard knows.
         to: The Kubernetes version to reach, like 1.36; minors between are gone through one by one.
     """
-    with operate(name, "upgrade") as op, op.wanting(op.at_version(to)):
+    with operate(name, "upgrade") as op, recorded(op, to), op.wanting(op.at_version(to)):
         converge(*UPGRADE, gate=require_leave)
         validate_cluster(name)

@@ -11,6 +11,7 @@ from boatyard.drivers.backup import backup_condition
 from boatyard.drivers.base import BackedUp, Driver, Upgradable
 from boatyard.drivers.operation import plan_for
 from boatyard.drivers.support import support_condition
+from boatyard.drivers.wellbeing import healthy_condition
 from boatyard.errors import BoatyardError, NotFound
 from boatyard.kube.checks import Check, ValidationResult
 from boatyard.kube.checks import validate as check
@@ -92,9 +93,19 @@ def watch_over(name: str) -> Look:
             for each in found
             if here.store.conditions.set(name, each.type, each.status, each.reason, each.message, now=now)
         ]
+        changed += _overall(name, now)
     except NotFound:
         return Look(name)  # deleted while we looked
     return Look(name, tuple(found), tuple(changed))
+
+
+def _overall(name: str, now: datetime) -> tuple[Condition, ...]:
+    """Write `Healthy` down, where there is something to say; what changed of it."""
+    store = yard().store
+    word = healthy_condition(store.conditions.list(name), now)
+    if word is None or not store.conditions.set(name, word.type, word.status, word.reason, word.message, now=now):
+        return ()
+    return (word,)
 
 
 def _conditions(driver: Driver, cluster: Cluster, observed: Observed, now: datetime) -> list[Condition]:

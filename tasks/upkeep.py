@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prefect.logging import get_run_logger
 
-from boatyard.drivers.base import Hibernatable, Upgradable
+from boatyard.drivers.base import Hibernatable
+from boatyard.drivers.fleet_state import rules
 from boatyard.drivers.operation import Operation
 from boatyard.errors import BoatyardError, Held, NotFound
-from boatyard.plan.model import UPGRADING, Phase, Verb
-from boatyard.plan.render import critical_path
+from boatyard.plan.model import Phase, Verb
 from boatyard.plan.upkeep import (
     Action,
     Decision,
@@ -18,13 +18,13 @@ from boatyard.plan.upkeep import (
     Usage,
     decide_cleanup,
     decide_hibernation,
-    decide_maintenance,
 )
 from boatyard.spec.models import Cluster
+from boatyard.spec.waves import Upgrades, ring_of
 from tasks.events import tell
 from tasks.yard import CLEAN_UP, operate, yard
 
-__all__ = ["Action", "idle_decision", "sleep_decision", "upgrade_decision", "upkeep_of", "warn_owner"]
+__all__ = ["Action", "idle_decision", "sleep_decision", "upkeep_of", "warn_owner"]
 
 BY_HAND = frozenset({"hibernate", "wake"})
 """Operations that a person starts; the schedule's own run under other names."""
@@ -34,8 +34,10 @@ def fleet(names: list[str] | None, rings: list[str] | None = None) -> list[str]:
     """The clusters to look after: those named, else all that Boatyard keeps; of these, those in one of `rings`."""
     if rings is None:
         return list(names) if names is not None else [record.name for record in yard().store.clusters.list()]
+    waves = rules(yard())
+    upgrades = waves.upgrades if waves is not None else Upgrades()
     kept = [Cluster.model_validate(record.desired) for record in yard().store.clusters.list()]
-    inside = [cluster.name for cluster in kept if cluster.policy.maintenance.ring in rings]
+    inside = [each.name for each in kept if ring_of(upgrades, each.labels, each.policy.maintenance.ring) in rings]
     return [name for name in inside if names is None or name in names]
 
 
@@ -64,30 +66,6 @@ def sleep_decision(op: Operation) -> Decision:
             changed_by_hand=_changed_by_hand(op),
         ),
     )
-
-
-def upgrade_decision(op: Operation) -> Decision:
-    """Upgrade inside the window, as far as the channel allows, when it can end before the window closes."""
-    driver = op.driver()
-    if not isinstance(driver, Upgradable):
-        return _told(op, Decision(Action.KEEP, f"the {driver.kind} driver does not upgrade"))
-    observed = op.observe()
-
-    def expected(version: str) -> timedelta:
-        return critical_path(op.plan_at(version, observed).only(*UPGRADING))
-
-    now = op.yard.clock.now()
-    decision = decide_maintenance(op.cluster, observed, driver.offers(), now, expected=expected)
-    if decision.to is not None and op.cluster.policy.upgrade.approve:
-        decision = _left_to_a_person(op, decision)
-    return _told(op, decision)
-
-
-def _left_to_a_person(op: Operation, due: Decision) -> Decision:
-    """A schedule cannot wait for an answer without keeping others from the cluster, so it only says what is due."""
-    name, to = op.cluster.name, due.to
-    tell(name, "upgrade.due", {"cluster": name, "owner": op.cluster.owner, "to": to, "reason": due.reason})
-    return Decision(Action.KEEP, f"an upgrade to {to} is due, and its policy asks for approval: start upgrade-cluster")
 
 
 def idle_decision(op: Operation) -> Decision:

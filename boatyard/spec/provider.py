@@ -39,6 +39,12 @@ class ProviderSettings(Model):
     example_name: ClassVar[str] = "shop"
     """What an example's cluster is called; a provider may want more than a label."""
 
+    @property
+    def account(self) -> str | None:
+        """What clusters have in common that are in one account of the provider: upgrades there have a limit of their
+        own. None where there are no accounts."""
+        return None
+
     @classmethod
     def rules(cls, cluster: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Rules between these settings and the rest of a cluster: where, and what is wrong there. `cluster` is plain

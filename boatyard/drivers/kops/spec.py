@@ -195,6 +195,11 @@ class Provider(ProviderSettings):
         return self.zones[0][:-1]
 
     @property
+    def account(self) -> str:
+        """By what its credentials come from; those of the environment are taken to be one account a state store."""
+        return self.role.split(":")[4] if self.role else self.profile or self.state_store
+
+    @property
     def network_range(self) -> str | None:
         """Address range of the VPC; None of an existing VPC whose range is not told."""
         return self.network_cidr or (None if self.vpc is not None else VPC_RANGE)

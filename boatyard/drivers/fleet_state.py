@@ -1,0 +1,224 @@
+"""The whole fleet as the scheduler of upgrades wants it: from what the store remembers, and what each driver offers.
+
+Reads only. Clusters are looked at side by side, and only where the monitor has not looked lately.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+from boatyard.drivers.base import Upgradable
+from boatyard.drivers.operation import Yard
+from boatyard.drivers.registry import driver_class, driver_for
+from boatyard.drivers.wellbeing import NAME as HEALTHY
+from boatyard.errors import BoatyardError
+from boatyard.plan import fleet as plan
+from boatyard.plan.model import UPGRADING, Observed, ObservedPool, Phase, Verb
+from boatyard.plan.render import critical_path
+from boatyard.spec.models import Cluster
+from boatyard.spec.waves import Upgrades, Waves
+from boatyard.store.records import ClusterRecord, Condition, Lease, Upgrade
+from boatyard.versions import Minor, Offer, Version
+
+T = TypeVar("T")
+
+FRESH = timedelta(minutes=5)
+"""What the monitor saw this lately is taken for what is there; an upgrade looks again before it begins."""
+RESERVED = timedelta(minutes=15)
+"""How long an upgrade that was decided on counts as running before its run holds the cluster."""
+REMEMBERED = timedelta(days=90)
+SIDE_BY_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The fleet's state, and why some of its clusters have no part in it: name → one clause."""
+
+    state: plan.FleetState
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One cluster that takes part, its offers still by themselves."""
+
+    member: plan.Member
+    offers: tuple[Offer, ...]
+
+
+def rules(yard: Yard) -> Waves | None:
+    """The fleet's rules of upgrades; None where it has none."""
+    known = yard.store.rollout.rules()
+    return None if known is None else Waves.model_validate(known.document)
+
+
+def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
+    """Everything that a decision on upgrades depends on, of all clusters that Boatyard keeps."""
+    store, now = yard.store, yard.clock.now()
+    records = store.clusters.list()
+    memory = _Memory(
+        now,
+        _by_cluster(store.conditions.list(), lambda each: each.cluster),
+        _by_cluster(store.rollout.upgrades(since=now - REMEMBERED), lambda each: each.cluster),
+        {lease.cluster: lease for lease in store.leases.list()},
+        {each.cluster for each in store.activity.list() if each.hibernated_at is not None},
+    )
+    upgrades = waves.upgrades if waves is not None else None
+
+    def find(record: ClusterRecord) -> _Found | str:
+        try:
+            return _find(yard, record, upgrades, memory)
+        except BoatyardError as error:
+            return f"it could not be looked at ({error})"
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        found = dict(zip((record.name for record in records), pool.map(find, records), strict=True))
+    taking_part = [each for each in found.values() if isinstance(each, _Found)]
+    members, offers = _offers(taking_part, now)
+    state = plan.FleetState(
+        members=members,
+        running=memory.running(),
+        offers=offers,
+        answers=tuple(
+            plan.Answer(each.ring, each.version, each.granted, each.answered_at) for each in store.rollout.answers()
+        ),
+        soaked=tuple(plan.Soaked(each.ring, each.version, each.soaked_at) for each in store.rollout.soaked()),
+        lifted=tuple(plan.Lift(each.ring, each.lifted_at) for each in store.rollout.lifts()),
+    )
+    return Seen(state, {name: why for name, why in found.items() if isinstance(why, str)})
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What the store knows of all clusters, read once."""
+
+    now: datetime
+    conditions: Mapping[str, Sequence[Condition]]
+    upgrades: Mapping[str, Sequence[Upgrade]]
+    leases: Mapping[str, Lease]
+    idle: set[str]
+
+    def running(self) -> tuple[plan.Running, ...]:
+        """Upgrades under way: their run holds the cluster, or was told to a moment ago. The others were killed."""
+        open_ones = [each for many in self.upgrades.values() for each in many if each.ended_at is None]
+        return tuple(
+            plan.Running(each.cluster, each.version, each.begun_at)
+            for each in open_ones
+            if each.cluster in self.leases or self.now - each.begun_at < RESERVED
+        )
+
+    def attempts(self, name: str) -> tuple[plan.Attempt, ...]:
+        return tuple(
+            plan.Attempt(each.version, each.begun_at, each.ended_at, plan.Outcome(each.outcome))
+            for each in self.upgrades.get(name, ())
+            if each.ended_at is not None and each.outcome in tuple(plan.Outcome)
+        )
+
+    def health(self, name: str) -> tuple[bool, datetime]:
+        """Whether it is healthy, and since when; nobody having looked is no health."""
+        known = next((each for each in self.conditions.get(name, ()) if each.type == HEALTHY), None)
+        return (False, self.now) if known is None else (known.status == "True", known.transition_at)
+
+
+def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: _Memory) -> _Found | str:
+    cluster = Cluster.model_validate(record.desired)
+    driver = yard.reader(cluster)
+    if not isinstance(driver, Upgradable):
+        return f"the {cluster.provider.kind} driver does not upgrade"
+    fresh = record.observed is not None and record.observed_at is not None and memory.now - record.observed_at < FRESH
+    observed = Observed.model_validate(record.observed) if fresh else driver.observe()
+    if observed.phase not in (Phase.RUNNING, Phase.HIBERNATED) or observed.version is None:
+        return f"it is {observed.phase}"
+    if observed.phase is Phase.HIBERNATED and cluster.name in memory.idle:
+        return "it was hibernated for idleness and waits for a person to wake it"
+    attempts = memory.attempts(cluster.name)
+    arrivals = [
+        each.ended for each in attempts if each.outcome is plan.Outcome.DONE and _same(each.to, observed.version)
+    ]
+    healthy, since = memory.health(cluster.name)
+    member = plan.member_of(
+        cluster,
+        upgrades,
+        version=observed.version,
+        reached=max(arrivals, default=record.created_at),
+        health_since=since,
+        expected=expected_time(yard, cluster, observed),
+        account=cluster.provider.account,
+        phase=observed.phase,
+        healthy=healthy,
+        pools_behind=_behind(observed, observed.version),
+        attempts=attempts,
+    )
+    return _Found(member, tuple(driver.offers()))
+
+
+def expected_time(yard: Yard, cluster: Cluster, observed: Observed) -> timedelta:
+    """How long an upgrade by one minor takes, as the driver plans it; waking and sleeping again where it sleeps."""
+    if observed.version is None:
+        return timedelta()
+    awake = observed if observed.phase is Phase.RUNNING else _awake(cluster, observed)
+    wanted = cluster.at_version(str(Minor.parse(observed.version).plus(1))).model_copy(update={"apps": ()})
+    driver = driver_for(wanted, yard.env(60, f"planning {cluster.name}"))
+    took = critical_path(driver.plan(awake.model_copy(update={"apps": {}}), {}).only(*UPGRADING))
+    if observed.phase is Phase.RUNNING:
+        return took
+    usual = driver_class(cluster.provider.kind).expected
+    return took + sum((usual.get(verb, timedelta()) for verb in (Verb.WAKE, Verb.HIBERNATE)), timedelta())
+
+
+def _awake(cluster: Cluster, observed: Observed) -> Observed:
+    """As it will be once it is awake: the pools of its spec, where sleep does not show them."""
+
+    def pool(name: str, count: int) -> ObservedPool:
+        return ObservedPool(name=name, versions={f"{name}-{at}": str(observed.version) for at in range(count)})
+
+    pools = observed.pools or {each.name: pool(each.name, each.min) for each in cluster.pools}
+    return observed.model_copy(update={"phase": Phase.RUNNING, "pools": pools})
+
+
+def _behind(observed: Observed, version: str) -> tuple[str, ...]:
+    here = Minor.parse(version)
+    older = {pool.name for pool in observed.pools.values() for v in pool.versions.values() if Minor.parse(v) < here}
+    return tuple(sorted(older))
+
+
+def _same(one: str, other: str) -> bool:
+    """Equal versions; one that names no patch stands for any patch of its minor."""
+    a, b = Version.parse(one), Version.parse(other)
+    return a.of == b.of and (a.patch is None or b.patch is None or a.patch == b.patch)
+
+
+def _offers(found: Sequence[_Found], now: datetime) -> tuple[tuple[plan.Member, ...], dict[str, plan.Offer]]:
+    """Members, each with the key of what it can run: clusters of one kind share it unless their providers differ."""
+    keys: dict[tuple[str, tuple[Offer, ...]], str] = {}
+    members = []
+    for each in found:
+        of_kind = sum(kind == each.member.kind for kind, _ in keys)
+        key = keys.setdefault((each.member.kind, each.offers), f"{each.member.kind}#{of_kind}")
+        members.append(replace(each.member, kind=key))
+    return tuple(members), {key: _offer(offers, now) for (_, offers), key in keys.items()}
+
+
+def _offer(offers: Sequence[Offer], now: datetime) -> plan.Offer:
+    ends = {
+        str(offer.minor): datetime.combine(last + timedelta(days=1), time(), UTC)
+        for offer in offers
+        if (last := _end(offer, now)) is not None
+    }
+    return plan.Offer(tuple(plan.Release(offer.version, now) for offer in offers), ends)
+
+
+def _end(offer: Offer, now: datetime) -> date | None:
+    """The last day of standard support; once that is over, of the extended one."""
+    standard = offer.end_of_support
+    return standard if standard is not None and now.date() <= standard else offer.last_day
+
+
+def _by_cluster(many: Iterable[T], name: Callable[[T], str]) -> Mapping[str, Sequence[T]]:
+    grouped: defaultdict[str, list[T]] = defaultdict(list)
+    for each in many:
+        grouped[name(each)].append(each)
+    return grouped

@@ -1,0 +1,194 @@
+"""Upgrades that go through the fleet: decided for all clusters at once, reserved, asked about, carried out, kept."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from prefect.artifacts import create_table_artifact
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
+
+from boatyard.drivers.fleet_state import fleet_state, rules
+from boatyard.drivers.operation import Operation
+from boatyard.errors import BoatyardError, Held
+from boatyard.plan.model import Phase, Verb
+from boatyard.plan.waves import Ask, Schedule, Verdict, decide
+from boatyard.store.records import RingSoaked, Upgrade
+from boatyard.versions import Minor
+from tasks.approval import Approved, Refused
+from tasks.events import tell
+from tasks.yard import who, yard
+
+__all__ = ["Ask", "Verdict"]
+
+SCHEDULER = "/upgrades"
+"""The lease under which upgrades are decided; no cluster can have that name."""
+WAIT = 120.0
+"""Seconds to wait for another decision to end; they take a second or so."""
+APPROVAL = "approve-upgrade/approve-upgrade"
+_CHANGES = frozenset(
+    verb.value for verb in (Verb.UPGRADE_CONTROL_PLANE, Verb.PREPARE_POOL, Verb.UPGRADE_POOL, Verb.ROLL_BACK_POOL)
+)
+
+
+def due_upgrades(names: Collection[str]) -> Schedule:
+    """What starts now, of these clusters; the limits are those of the whole fleet.
+
+    What starts is written down before anybody else may decide, so that two runs never exceed a limit together.
+    """
+    here, logger = yard(), get_run_logger()
+    try:
+        with here.store.leases.hold(SCHEDULER, who(), "scheduling", wait=WAIT):
+            waves = rules(here)
+            seen = fleet_state(here, waves)
+            schedule = decide(waves, seen.state, here.clock.now())
+            here.store.rollout.remember([RingSoaked(each.ring, each.target, each.at) for each in schedule.soaked])
+            starts = tuple(each for each in schedule.starts if each.name in names)
+            for each in starts:
+                here.store.rollout.begin(each.name, str(each.to), asleep=each.wake, forced=each.forced)
+    except Held as held:
+        logger.warning("no upgrade is started this time: %s", held)
+        return Schedule(())
+    for verdict in schedule.verdicts:
+        if verdict.name in names:
+            logger.info(
+                "%s: %s, for %s", verdict.name, f"upgrade to {verdict.to}" if verdict.to else "keep", verdict.reason
+            )
+    for name in sorted(seen.left_out.keys() & set(names)):
+        logger.info("%s: keep, for %s", name, seen.left_out[name])
+    for halted in schedule.halted:
+        logger.warning(
+            "ring %s stands still at %s, and so do those behind it: %s", halted.ring, halted.target, halted.reason
+        )
+    _show(schedule)
+    return Schedule(schedule.verdicts, starts, schedule.soaked, schedule.asks, schedule.halted)
+
+
+def _show(schedule: Schedule) -> None:
+    """The whole fleet as a table, whenever something moves or stands still."""
+    if not (schedule.starts or schedule.asks or schedule.halted):
+        return
+    rows = [
+        {
+            "cluster": each.name,
+            "now": f"to {each.to}" if each.to else "waits",
+            "next": each.target or "",
+            "why": each.reason,
+        }
+        for each in schedule.verdicts
+    ]
+    create_table_artifact(rows, key="fleet-upgrades", description="Upgrades of the fleet")
+
+
+def ask_for(asks: Collection[Ask]) -> None:
+    """Start a run for each question, once a week until it is answered; it waits in the UI for a person."""
+    week = yard().clock.now().strftime("%G-W%V")
+    for ask in asks:
+        tell_fleet("approval.due", {"ring": ask.ring, "version": ask.target})
+        try:
+            run_deployment(
+                APPROVAL,
+                parameters={"ring": ask.ring, "version": ask.target},
+                timeout=0,
+                as_subflow=False,
+                idempotency_key=f"approve {ask.ring} {ask.target} {week}",
+            )
+        except ObjectNotFound:
+            get_run_logger().warning(
+                "ring %s waits for approval of %s: boatyard fleet approve %s %s",
+                ask.ring,
+                ask.target,
+                ask.ring,
+                ask.target,
+            )
+
+
+def tell_fleet(what: str, payload: dict[str, str]) -> None:
+    """Emit an event about the fleet as a whole."""
+    tell("fleet", what, payload)
+
+
+@contextmanager
+def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
+    """An upgrade that the fleet remembers: by schedule, where it was reserved before, or by hand.
+
+    Refused before its first change it is `blocked`, else what does not end well has `failed`. A killed one stays open,
+    and the next one goes on with it.
+    """
+    store, name = op.yard.store, op.cluster.name
+    kept = store.rollout.begin(name, to)
+    newest = max((entry.id for entry in store.journal.list(name, limit=1)), default=0)
+    try:
+        yield kept
+    except BoatyardError as error:
+        changed = any(entry.verb in _CHANGES for entry in store.journal.list(name, limit=1000, after=newest))
+        store.rollout.end(kept.id, "failed" if changed else "blocked", str(error))
+        if changed:
+            tell(name, "upgrade.failed", {"cluster": name, "owner": op.cluster.owner, "to": to, "error": str(error)})
+        raise
+    store.rollout.end(kept.id, "done")
+
+
+def still_due(op: Operation, verdict: Verdict) -> bool:
+    """The decision was made from what was remembered: is it still so, now that the cluster is held?"""
+    observed = op.observe()
+    if observed.phase not in (Phase.RUNNING, Phase.HIBERNATED) or observed.version is None or verdict.to is None:
+        get_run_logger().warning("%s is %s by now and is left alone", verdict.name, observed.phase)
+        return False
+    return Minor.parse(observed.version) <= Minor.parse(verdict.to)
+
+
+def give_back(name: str, to: str, why: str) -> None:
+    """The reservation of an upgrade that does not begin."""
+    store = yard().store
+    for each in store.rollout.upgrades(name):
+        if each.ended_at is None and each.version == to:
+            store.rollout.end(each.id, "blocked", why)
+
+
+def to_put_back(op: Operation) -> bool:
+    """Whether it was woken for its newest upgrade only, and is still awake. One that failed waits for a person."""
+    kept = op.yard.store.rollout.upgrades(op.cluster.name)
+    if not kept or not kept[-1].asleep or kept[-1].outcome not in ("done", "blocked"):
+        return False
+    touched = _last(op, {Verb.WAKE.value, Verb.HIBERNATE.value})
+    woken_by_us = touched is not None and touched >= kept[-1].begun_at
+    return woken_by_us and op.observe().phase is Phase.RUNNING
+
+
+def _last(op: Operation, verbs: set[str]) -> datetime | None:
+    entries = op.yard.store.journal.list(op.cluster.name, limit=200)
+    return max((entry.begun_at for entry in entries if entry.verb in verbs), default=None)
+
+
+def question(ring: str, version: str) -> str:
+    """What a person is asked, with the clusters that it is about."""
+    here = yard()
+    members = fleet_state(here, rules(here)).state.members
+    those = sorted(each.name for each in members if each.ring == ring)
+    lines = [
+        f"**May ring {ring} take Kubernetes {version}?**",
+        "",
+        f"{len(those)} clusters, each in its own windows:",
+        "",
+    ]
+    return "\n".join([*lines, *(f"- {name}" for name in those)])
+
+
+def answered(ring: str, version: str) -> bool:
+    """Whether somebody has answered already, in another run or at the terminal."""
+    return any((each.ring, each.version) == (ring, version) for each in yard().store.rollout.answers())
+
+
+def keep_answer(ring: str, version: str, answer: Approved | Refused) -> None:
+    """Write a person's word down; the next decision goes by it."""
+    granted = isinstance(answer, Approved)
+    yard().store.rollout.answer(ring, version, granted=granted, who=who(), note=answer.note)
+    get_run_logger().info(
+        "ring %s %s %s%s",
+        ring,
+        "may take" if granted else "may not take",
+        version,
+        f": {answer.note}" if answer.note else "",
+    )
