@@ -130,26 +130,26 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
         return f"the {cluster.provider.kind} driver does not upgrade"
     fresh = record.observed is not None and record.observed_at is not None and memory.now - record.observed_at < FRESH
     observed = Observed.model_validate(record.observed) if fresh else driver.observe()
-    if observed.phase not in (Phase.RUNNING, Phase.HIBERNATED) or observed.version is None:
-        return f"it is {observed.phase}"
+    if observed.phase is Phase.ABSENT:
+        return "it does not exist"
     if observed.phase is Phase.HIBERNATED and cluster.name in memory.idle:
         return "it was hibernated for idleness and waits for a person to wake it"
+    # One that is broken or out of reach has its part all the same: what it came to counts against its ring.
     attempts = memory.attempts(cluster.name)
-    arrivals = [
-        each.ended for each in attempts if each.outcome is plan.Outcome.DONE and _same(each.to, observed.version)
-    ]
+    done = [each for each in attempts if each.outcome is plan.Outcome.DONE]
+    version = observed.version or (done[-1].to if done else cluster.kubernetes.version)
     healthy, since = memory.health(cluster.name)
     member = plan.member_of(
         cluster,
         upgrades,
-        version=observed.version,
-        reached=max(arrivals, default=record.created_at),
+        version=version,
+        reached=max((each.ended for each in done if _same(each.to, version)), default=record.created_at),
         health_since=since,
         expected=expected_time(yard, cluster, observed),
         account=cluster.provider.account,
         phase=observed.phase,
         healthy=healthy,
-        pools_behind=_behind(observed, observed.version),
+        pools_behind=_behind(observed, version),
         attempts=attempts,
     )
     return _Found(member, tuple(driver.offers()))
@@ -157,8 +157,8 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
 
 def expected_time(yard: Yard, cluster: Cluster, observed: Observed) -> timedelta:
     """How long an upgrade by one minor takes, as the driver plans it; waking and sleeping again where it sleeps."""
-    if observed.version is None:
-        return timedelta()
+    if observed.version is None or observed.phase not in (Phase.RUNNING, Phase.HIBERNATED):
+        return timedelta()  # nothing starts there
     awake = observed if observed.phase is Phase.RUNNING else _awake(cluster, observed)
     wanted = cluster.at_version(str(Minor.parse(observed.version).plus(1))).model_copy(update={"apps": ()})
     driver = driver_for(wanted, yard.env(60, f"planning {cluster.name}"))
