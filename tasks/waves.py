@@ -12,8 +12,10 @@ from prefect.logging import get_run_logger
 from boatyard.drivers.fleet_state import fleet_state, rules
 from boatyard.drivers.operation import Operation
 from boatyard.errors import BoatyardError, Held
+from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
+from boatyard.spec.windows import Window
 from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
@@ -62,7 +64,18 @@ def due_upgrades(names: Collection[str]) -> Schedule:
             "ring %s stands still at %s, and so do those behind it: %s", halted.ring, halted.target, halted.reason
         )
     _show(schedule)
+    _tell_due([each for each in seen.state.members if each.name in names], schedule, here.clock.now())
     return Schedule(schedule.verdicts, starts, schedule.soaked, schedule.asks, schedule.halted)
+
+
+def _tell_due(members: Collection[Member], schedule: Schedule, now: datetime) -> None:
+    """A schedule cannot wait for an answer without keeping others from the cluster: where the cluster's own policy asks
+    for approval it only says, inside the window, what is due."""
+    due = {each.name: each for each in schedule.verdicts if each.target is not None and each.to is None}
+    for member in members:
+        if member.by_hand and member.name in due and any(Window.parse(text).is_open(now) for text in member.windows):
+            verdict = due[member.name]
+            tell(member.name, "upgrade.due", {"cluster": member.name, "to": verdict.target, "reason": verdict.reason})
 
 
 def _show(schedule: Schedule) -> None:
