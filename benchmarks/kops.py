@@ -244,7 +244,7 @@ def _app() -> list[dict[str, Any]]:
 
 def _rolled_by_kops(place: Account, cluster: Cluster) -> None:
     place.kops("edit", "cluster", cluster.name, "--set", f"spec.kubernetesVersion={NEW}")
-    place.kops("update", "cluster", cluster.name, "--yes", "--admin=1h")
+    place.kops("update", "cluster", cluster.name, "--yes")
     place.kops("rolling-update", "cluster", cluster.name, "--yes", "--api-server", place.sandbox.api_server)
 
 

@@ -153,6 +153,14 @@ def test_a_warm_pool_of_no_group_is_a_validation_error(scaling: Any) -> None:
     assert code(refused) == "ValidationError"
 
 
+def test_an_instance_type_is_offered_in_its_zones(ec2: Any) -> None:
+    """kOps' own way to find the type of a group that names none."""
+    asked = {"InstanceType": "t3.medium", "OfferingType": "No Upfront", "ProductDescription": "Linux/UNIX (Amazon VPC)"}
+    found = ec2.describe_reserved_instances_offerings(**asked)["ReservedInstancesOfferings"]
+    assert {"us-east-1a", "us-east-1b", "us-east-1c"} <= {each["AvailabilityZone"] for each in found}
+    assert {each["InstanceType"] for each in found} == {"t3.medium"}
+
+
 def test_an_instance_may_be_ended_twice(group: Group) -> None:
     gone = group.ids[0]
     for _ in range(2):

@@ -1,6 +1,6 @@
 """What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
 
-from boatyard.sandbox.aws.extension import balancers, groups, iam, keys, network
+from boatyard.sandbox.aws.extension import balancers, groups, iam, keys, network, offers
 
 __all__ = ["install"]
 
@@ -16,4 +16,5 @@ def install() -> None:
         iam.install()
         keys.install()
         network.install()
+        offers.install()
         _done = True
