@@ -17,7 +17,7 @@ from tasks.options import RETRIED, raise_all
 from tasks.progress import Progress
 from tasks.yard import SCHEDULED, operation
 
-CREATE = (Verb.CREATE, Verb.REPAIR, Verb.CREATE_POOL)
+CREATE = (Verb.CREATE, Verb.REPAIR, Verb.CREATE_POOL, Verb.SCALE_POOL)  # a pool that was cut off lacks nodes
 APPS = (Verb.DEPLOY_APP, Verb.REMOVE_APP)
 UPGRADE = UPGRADING
 ROUNDS = 3
