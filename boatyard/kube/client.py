@@ -321,7 +321,7 @@ class Client:
             if answer.status == 401 and self._endpoint.renews:  # what we showed may just have expired
                 answer.read()
                 own = self._endpoint.headers(True)
-                self._wire.close()  # connections keep the certificate that they began with
+                self._wire.renew()  # connections keep the certificate that they began with
                 answer = send(own)
             return take(answer)
         except ssl.SSLError as error:

@@ -150,12 +150,17 @@ class Wire:
                 return
         connection.close()
 
-    def close(self) -> None:
-        """Close the connections that nobody uses at the moment."""
+    def renew(self) -> None:
+        """Close the connections that nobody uses at the moment, so that the next requests open others."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def close(self) -> None:
+        """Close them, and from now on each of the others as soon as its answer has been read."""
+        self._kept = 0
+        self.renew()
 
     def _take(self) -> "_Connection | None":
         while True:

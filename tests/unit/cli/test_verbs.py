@@ -218,6 +218,20 @@ def test_deploy_names_the_apps_there_are(call, shop):
     assert "nosuch" in said.err
 
 
+@pytest.mark.parametrize("wake", [False, True])
+def test_deploy_wakes_only_when_it_is_asked_to(call, shop, monkeypatch, wake):
+    asked = []
+    monkeypatch.setattr("boatyard.cli.flowrun.run_flow", lambda *words, **more: asked.append(words))
+    assert call("deploy", "shop", *(["--wake"] if wake else [])).code == 0
+    [(_, module, flow, name, given)] = asked
+    assert (module, flow, name, given) == (
+        "deploy_apps",
+        "deploy_apps",
+        "shop",
+        {"name": "shop", "apps": [], "wake": wake},
+    )
+
+
 def _planned(spec, observed):
     cluster = load_cluster(spec)
     return [plans.Planned(cluster, plan=compute(cluster, observed, {}))]

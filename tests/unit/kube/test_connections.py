@@ -142,6 +142,10 @@ def test_a_connection_is_used_again_and_a_closed_one_is_not(listen) -> None:
     assert select.select([one._idle[0].raw], [], [], 5)[0], "the server's farewell"
     assert ask(one) == b"ok"
     assert listener.accepted == 2
+    one.close()
+    assert ask(one) == b"ok"
+    assert listener.accepted == 3
+    assert one._idle == []
 
 
 @pytest.mark.parametrize(
