@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from boatyard.drivers.kwok import state
+from boatyard.drivers.kwok.pools import wanted
 from boatyard.drivers.kwok.snapshot import read
 from boatyard.kube.conditions import TYPES
 from boatyard.plan.model import Phase
@@ -44,6 +46,16 @@ def _sweep_from_nothing(house: House, flow: str, cluster: Cluster) -> None:
 
 def test_create(house: House) -> None:
     _sweep_from_nothing(house, "flows.create:create_cluster", house.spec("created", apps=False))
+
+
+def test_create_goes_on_where_a_pool_was_ordered_and_has_no_nodes(house: House) -> None:
+    cluster = house.spec("ordered", apps=False)
+    house.driver(cluster).create()
+    layout = state.Layout(house.home / "kwok", cluster.name)
+    state.put_pool(layout, "web", wanted(cluster.pools[0], cluster.kubernetes.version))
+    house.run("flows.create:create_cluster", cluster=cluster).well()
+    house.is_whole(cluster)
+    house.delete(cluster)
 
 
 def test_apply(house: House) -> None:
