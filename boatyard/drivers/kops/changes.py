@@ -1,9 +1,11 @@
 """Every change of a cluster's record goes this way: copy of the state store, the change, preview, guard, update.
 
-Only the copy, the change and the update write anything. When kOps refuses the change, or its preview shows what the
-step does not explain, the documents are put back as they were, and nothing was done in the cloud.
+Only the copy, the change and the update write anything. The preview is told line by line before it is applied. When
+kOps refuses the change, or its preview shows what the step does not explain, the documents are put back as they were,
+and nothing was done in the cloud.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -25,7 +27,7 @@ def changing(reach: Reach, scope: Scope, only: Sequence[str] = (), *, always: bo
     snapshot = reach.store.snapshot(reach.env.clock.now())
     try:
         yield
-        explained(reach, scope, only)
+        tell(reach, explained(reach, scope, only))
     except (Unsafe, Permanent):
         reach.store.put_back(snapshot)
         raise
@@ -34,10 +36,33 @@ def changing(reach: Reach, scope: Scope, only: Sequence[str] = (), *, always: bo
 
 def apply(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> bool:
     """Let kOps do what is recorded and not done yet, if the step explains it. False when there was nothing to do."""
-    if not guard.effect(explained(reach, scope, only)):
+    preview = explained(reach, scope, only)
+    if not guard.effect(preview):
         return False
+    tell(reach, preview)
     reach.kops.update(only)
     return True
+
+
+def tell(reach: Reach, preview: Preview) -> None:
+    """What kOps is about to do, for people and the log of the run."""
+    for line in told(preview):
+        reach.env.report(line)
+
+
+def told(preview: Preview) -> list[str]:
+    """`kOps modifies LaunchTemplate/web.k8s.example.com (ImageID, UserData)`: a line a resource; many new ones by kind.
+
+    Left out is what kOps shows each time without effect. Field values are not told: user data may hold secrets.
+    """
+    lines = [f"kOps creates {one.kind}/{one.name}" for one in preview.create]
+    if len(lines) > _NAMED:
+        kinds = sorted(Counter(one.kind for one in preview.create).items())
+        lines = [f"kOps creates {len(lines)} resources: {', '.join(f'{count} {kind}' for kind, count in kinds)}"]
+    for one in preview.modify:
+        if guard.touches("modify", one):
+            lines.append(f"kOps modifies {one.kind}/{one.name} ({', '.join(sorted(one.fields))})")
+    return [*lines, *(f"kOps deletes {one.kind}/{one.name}" for one in preview.delete)]
 
 
 def explained(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> Preview:

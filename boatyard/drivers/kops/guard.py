@@ -44,7 +44,7 @@ class Scope:
             ("modify", preview.modify, self.modify),
             ("delete", preview.delete, self.delete),
         ):
-            found += [f"{verb} {one.kind}/{one.name}" for one in changes if not explains(one) and not _idle(verb, one)]
+            found += [f"{verb} {one.kind}/{one.name}" for one in changes if not explains(one) and touches(verb, one)]
         return found
 
 
@@ -88,16 +88,16 @@ def _group(change: Change) -> str:
     return change.name.partition(".")[0]
 
 
-def _idle(verb: str, change: Change) -> bool:
-    """What kOps shows again and again without effect, where AWS tells a key's print or a subnet's naming otherwise than
-    it was given (recorded: each preview of an unchanged cluster on the emulated account)."""
+def touches(verb: str, change: Change) -> bool:
+    """Not what kOps shows again and again without effect, where AWS tells a key's print or a subnet's naming otherwise
+    than it was given (recorded: each preview of an unchanged cluster on the emulated account)."""
     if verb != "modify":
-        return False
+        return True
     if change.kind == "SSHKey":
-        return set(change.fields) <= {"PublicKey", "KeyFingerprint"}
-    return change.kind == "Subnet" and set(change.fields) == {"ResourceBasedNaming"}
+        return not set(change.fields) <= {"PublicKey", "KeyFingerprint"}
+    return change.kind != "Subnet" or set(change.fields) != {"ResourceBasedNaming"}
 
 
 def effect(preview: Preview) -> bool:
     """Would it do anything at all?"""
-    return bool(preview.create or preview.delete) or any(not _idle("modify", one) for one in preview.modify)
+    return bool(preview.create or preview.delete) or any(touches("modify", one) for one in preview.modify)

@@ -1,9 +1,9 @@
 """How many control-plane nodes there are, and which: fixed for the life of a cluster.
 
 Each is a member of etcd, with a volume of its own. kOps' documentation goes from one to three by hand (kOps 1.36.2,
-docs/single-to-multi-master.md): members and groups are added in one go, etcd-manager lets the new ones join, and the old
-machine is replaced at the end. Nothing here could show that no data is lost on that way (the emulated clusters have one
-etcd, whatever their members), nor is there one back. So no plan does it; docs/kops.md says what to do.
+docs/single-to-multi-master.md): members and groups are added in one go, etcd-manager lets the new ones join, and the
+old machine is replaced at the end. Nothing here could show that no data is lost on that way, nor is there one back:
+the emulated clusters have one etcd, whatever their members. So no plan does it; docs/kops.md says what to do.
 """
 
 from collections.abc import Iterable, Mapping

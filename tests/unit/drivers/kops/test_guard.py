@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from boatyard.drivers.kops import guard, parse
+from boatyard.drivers.kops.changes import told
 from boatyard.drivers.kops.guard import Scope
 from boatyard.drivers.kops.parse import Change, Preview
 
@@ -36,6 +37,30 @@ def test_scaling_is_explained_by_its_own_pool_only() -> None:
     assert guard.groups("scaling pool", ["other"]).unexplained(shown("scale-preview")) == [
         f"modify AutoscalingGroup/{NODES}.k8s.example.com"
     ]
+
+
+def test_what_is_about_to_be_done_is_told_without_what_has_no_effect() -> None:
+    assert told(shown("update-preview-unchanged")) == []
+    assert told(shown("scale-preview")) == [
+        f"kOps modifies AutoscalingGroup/{NODES}.k8s.example.com (MaxSize, MinSize)"
+    ]
+    assert told(Preview(create=(Change("LaunchTemplate", "web"),), delete=(Change("Route", "old"),))) == [
+        "kOps creates LaunchTemplate/web",
+        "kOps deletes Route/old",
+    ]
+
+
+def test_many_new_resources_are_told_by_kind() -> None:
+    (line,) = told(shown("update-preview"))
+    made = shown("update-preview").create
+    assert line.startswith(f"kOps creates {len(made)} resources: ")
+    assert "1 VPC" in line
+    assert sum(int(part.split()[0]) for part in line.partition(": ")[2].split(", ")) == len(made)
+
+
+def test_no_value_is_told_since_user_data_may_hold_secrets() -> None:
+    change = Change("LaunchTemplate", "web", {"UserData": "hunter2"})
+    assert told(Preview(modify=(change,))) == ["kOps modifies LaunchTemplate/web (UserData)"]
 
 
 def test_an_upgrade_of_the_control_plane_does_not_explain_the_nodes() -> None:
