@@ -33,7 +33,7 @@ def find_culprits(driver: Driver, cluster: Cluster, to: str, *, yard: Yard) -> t
     )
     with Client(kubeconfig) as client:
         found = look(client, to, yard.machine.now(), beside)
-    found += [_provider(driver, each) for each in findings] + _backups(driver, yard.machine.now())
+    found += [_provider(driver, each) for each in findings] + backups(driver, yard.machine.now())
     return in_order(apply_waivers(found, cluster.policy.upgrade.waivers, yard.clock.now().date()))
 
 
@@ -53,8 +53,8 @@ def _provider(driver: Driver, finding: Finding) -> Culprit:
     return Culprit("provider", ref, "", _sentence(finding.problem), _sentence(finding.fix), finding.blocks)
 
 
-def _backups(driver: Driver, now: datetime) -> list[Culprit]:
-    """etcd's backups, where the distribution makes some."""
+def backups(driver: object, now: datetime) -> list[Culprit]:
+    """etcd's backups, where the distribution makes some. Raises what is `Temporary`."""
     if not isinstance(driver, BackedUp):
         return []
     ref = Ref("", "Backup", "", "etcd")

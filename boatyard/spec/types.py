@@ -108,6 +108,7 @@ WEEK_TIME = f"^{_DAY} {_TIME}$"
 WINDOW = rf"^{_DAY} {_TIME}-{_TIME}( [A-Za-z0-9_+\-/]{{1,64}})?$"
 CHART_VERSION = r"^[0-9A-Za-z~^<>=*][0-9A-Za-z.+\-~^<>=*|, ]{0,99}$"
 PERCENT = r"^(100|[1-9]?[0-9])%$"
+FILLED = r"\S"
 REPOSITORY = r"^https?://[^\s]{1,500}$"
 LABEL_SELECTOR = rf"^{_KEY}(={_PART})?(,{_KEY}(={_PART})?){{0,9}}$"
 DEPLOYMENT = r"^[^/\s][^/]{0,199}/[^/]{0,199}[^/\s]$"
@@ -152,6 +153,7 @@ PATTERN_WORDS = {
     WINDOW: "a window like 'Sat 02:00-06:00 Europe/Berlin' or 'daily 22:00-04:00'",
     PERCENT: "a share from 0% to 100%, like 10%",
     CHART_VERSION: "a chart version like 4.12.1",
+    FILLED: "some text",
     REPOSITORY: "an address that begins with https:// or http://",
 }
 """What a pattern asks for, in words; the loader's messages and nothing else depend on it."""

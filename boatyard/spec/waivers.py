@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from boatyard.spec.base import Model
-from boatyard.spec.types import Day
+from boatyard.spec.types import FILLED, Day
 
 CheckName = Literal[
     "pdb-blocks",
@@ -45,9 +45,9 @@ class Waiver(Model):
 
     check: CheckName
     """The finding's name, like `pdb-blocks`."""
-    object: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    object: Annotated[str, StringConstraints(pattern=FILLED, max_length=300)]
     """Which objects, as the preflight prints them; `*` stands for anything: `PodDisruptionBudget shop/*`."""
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    reason: Annotated[str, StringConstraints(pattern=FILLED, max_length=500)]
     """Why this may be ignored; it is shown wherever the finding is."""
     until: Day
     """The last day on which it counts, like `2026-12-31`, in UTC."""

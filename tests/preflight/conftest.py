@@ -1,10 +1,12 @@
 """One real control plane that serves beta APIs, with two nodes, for all tests of this folder."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +54,13 @@ class World:
         ahead = replace(self.yard, machine=Ahead())
         return find_culprits(self.driver(cluster), cluster or self.cluster, TO, yard=ahead)
 
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """What the API server was asked for by users of our kubeconfigs, oldest first."""
+        file = self.folder / "kwok" / "clusters" / "harbour" / "logs" / "audit.log"
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        return [line for line in lines if line["user"]["username"] == "boatyard"]
+
     def restart(self) -> None:
         """The API server forgets which deprecated APIs were called."""
         self.driver().hibernate()
@@ -66,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yard = Yard(settings, Store.open(settings.store_url, clock), Toolbox(settings.cache), clock)
     spec = {
         "name": "harbour",
-        "provider": {"kind": "kwok", "runtime_config": dict.fromkeys(BETAS, True)},
+        "provider": {"kind": "kwok", "runtime_config": dict.fromkeys(BETAS, True), "audit": True},
         "kubernetes": {"version": "1.33", "channel": "pinned"},
         "pools": [{"name": "web", "min": 2}],
     }

@@ -1,9 +1,11 @@
 """More than twenty culprits planted in one real cluster: all found, named, none besides; mended: none."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from boatyard.cli.main import main
 from boatyard.errors import DeadlineExceeded, Unsafe
 from boatyard.kube.client import Client
 from boatyard.kube.preflight.culprit import Culprit, require_none
@@ -66,6 +68,21 @@ def test_every_planted_culprit_is_found_and_named_and_none_besides(world: World,
     assert all(each.why and each.fix for each in found)
 
 
+def test_looking_asks_for_each_collection_once_and_changes_nothing(world: World, planted: Cluster) -> None:
+    before = len(world.requests)
+    world.culprits(planted)
+    asked = world.requests[before:]
+    assert {each["verb"] for each in asked} <= {"get", "list"}
+    lists = [
+        each["requestURI"]
+        for each in asked
+        if each["verb"] == "list" and "secrets?fieldSelector" not in each["requestURI"]
+    ]
+    assert len(lists) > 40
+    assert len(lists) == len(set(lists))
+    assert not [uri for uri in lists if "v1beta1" in uri]
+
+
 def test_the_first_few_are_named_in_one_sentence(world: World, planted: Cluster) -> None:
     with pytest.raises(Unsafe) as refused:
         require_none("harbour", TO, world.culprits(planted))
@@ -93,6 +110,24 @@ def test_a_waived_culprit_stays_visible_and_lets_the_upgrade_pass(world: World, 
     assert said == {"waiver-expired": "Waiver pdb-empty * empty/*", "waiver-unused": "Waiver node-skew Node nobody"}
     assert [each.verdict for each in found if each.check == "pdb-empty"] == ["warns"]
     require_none("harbour", TO, found)
+
+
+def test_the_command_line_lists_them_in_80_columns_and_ends_with_the_code_of_a_refusal(
+    world: World, planted: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    world.yard.store.clusters.put(planted.model_dump(mode="json"))
+    asked = ["--home", str(world.folder), "preflight", "harbour"]
+    assert main(asked) == Unsafe.exit_code
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "pdb-blocks: PodDisruptionBudget never/web (Deployment never/web)" in text
+    assert "harbour must not be upgraded to 1.34:" in text
+    assert main([*asked, "--to", "1.34", "--json"]) == Unsafe.exit_code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["cluster"], document["to"], document["ok"]) == ("harbour", "1.34", False)
+    [never] = [each for each in document["culprits"] if each["object"]["namespace"] == "never"]
+    assert (never["check"], never["verdict"], never["owner"]) == ("pdb-blocks", "blocks", "Deployment never/web")
 
 
 def test_what_may_not_be_read_is_named(world: World, planted: Cluster) -> None:
@@ -127,9 +162,13 @@ def test_what_may_not_be_read_is_named(world: World, planted: Cluster) -> None:
     assert all("narrow" in why for why in refusals)
 
 
-def test_the_same_cluster_mended_has_none(world: World, planted: Cluster) -> None:
+def test_the_same_cluster_mended_has_none(world: World, planted: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     with world.client() as client:
         for case in CASES.values():
             mend(client, case)
     world.restart()
-    settled(world, spec(world.cluster, CASES.values(), world.folder, mended=True), [])
+    mended = spec(world.cluster, CASES.values(), world.folder, mended=True)
+    settled(world, mended, [])
+    world.yard.store.clusters.put(mended.model_dump(mode="json"))
+    assert main(["--home", str(world.folder), "preflight", "harbour"]) == 0
+    assert capsys.readouterr().out == "Nothing blocks the upgrade of harbour to 1.34.\n"
