@@ -95,7 +95,8 @@ def _called(seen: Seen, table: Removals, uses: Iterable[Use]) -> Iterator[Culpri
             continue
         removed = Minor.parse(call.removed) <= seen.target
         found = table.find(call.api_version, kind)
-        writers = sorted({u.how.removesuffix(" wrote it so") for u in uses if _same(u, call.api_version, kind)})
+        same = [use for use in uses if (use.api_version, use.object.kind) == (call.api_version, kind)]
+        writers = sorted({who for use in same for who in use.writers})
         told = f"its writers: {', '.join(writers)}" if writers else "no object tells by whom"
         since = f"{datetime.fromtimestamp(call.since, UTC):%Y-%m-%d %H:%M} UTC" if call.since else "its start"
         yield Culprit(
@@ -108,10 +109,6 @@ def _called(seen: Seen, table: Removals, uses: Iterable[Use]) -> Iterator[Culpri
             f"{found.instead if found and found.instead else 'its successor'}; the server's next start forgets them.",
             blocks=removed,
         )
-
-
-def _same(use: Use, api_version: str, kind: str) -> bool:
-    return (use.api_version, use.object.kind) == (api_version, kind) and use.how.endswith(" wrote it so")
 
 
 def _unknown(target: Minor, table: Removals) -> Culprit:

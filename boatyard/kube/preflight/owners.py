@@ -1,6 +1,7 @@
 """Whose an object is: the app or Helm release it came with, the controller on top of it, or who wrote it last."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Any
 
 from boatyard.kube.objects import APP_LABEL, Ref, annotations, labels
@@ -11,6 +12,8 @@ _RELEASE, _RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/releas
 _DEEPEST = 10
 """Owners above one another; Pod, ReplicaSet and Deployment are three."""
 
+REPLICATED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
+"""Controllers that keep a number of pods alike."""
 CONTROL_PLANE = ("kube-controller-manager", "kube-scheduler", "kube-apiserver", "api-priority-and-fairness-config")
 """How field managers begin that are parts of the control plane: they are upgraded with it."""
 
@@ -24,15 +27,23 @@ class Owners:
             if uid := document["metadata"].get("uid"):
                 self._by_uid[uid] = document
 
-    def top(self, document: Json) -> Json:
-        """The controller that is not controlled itself; the object where there is none, or it was not read."""
+    def above(self, document: Json) -> Iterator[Json]:
+        """The controllers above an object that were read, the nearest first."""
         for _ in range(_DEEPEST):
             reference = controller(document)
-            above = self._by_uid.get(reference["uid"]) if reference else None
-            if above is None:
-                return document
-            document = above
-        return document
+            found = self._by_uid.get(reference["uid"]) if reference else None
+            if found is None:
+                return
+            yield (document := found)
+
+    def top(self, document: Json) -> Json:
+        """The controller that is not controlled itself; the object where there is none, or it was not read."""
+        return [document, *self.above(document)][-1]
+
+    def workload(self, document: Json) -> Json | None:
+        """What decides how many of a pod there are, whatever an operator has above it; None where there is nothing."""
+        built_in = list(takewhile(lambda each: each["kind"] in REPLICATED, self.above(document)))
+        return built_in[-1] if built_in else None
 
     def knows(self, uid: str) -> bool:
         """Was an object of that uid read?"""

@@ -20,7 +20,6 @@ YOUNG = timedelta(minutes=2)
 """A pod's owner may have been made after its kind was listed; and the scheduler needs a moment."""
 
 _SYSTEM = "kube-system"
-_REPLICATED = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 _HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -73,8 +72,8 @@ def _one_try(job: Json) -> bool:
 
 def _local(document: Json, owners: Owners, claims: dict[tuple[str, str], Json], tied: set[str]) -> Iterator[Culprit]:
     """At most one finding a pod, the gravest."""
-    top = owners.top(document)
-    single = top["kind"] in _REPLICATED and (top.get("spec") or {}).get("replicas", 1) == 1
+    workload = owners.workload(document)
+    single = workload is not None and (workload.get("spec") or {}).get("replicas", 1) == 1
     namespace = document["metadata"]["namespace"]
     used = _claims(document)
     volumes = {
@@ -99,7 +98,7 @@ def _local(document: Json, owners: Owners, claims: dict[tuple[str, str], Json], 
             f"Add a replica, use a PersistentVolumeClaim, or agree: {SAFE_VOLUMES}: {','.join(_names(kept))}.",
             blocks=namespace != _SYSTEM,
         )
-    elif single and (top["kind"] == "StatefulSet" or used):
+    elif workload is not None and single and (workload["kind"] == "StatefulSet" or used):
         yield Culprit(
             "single-stateful",
             ref,

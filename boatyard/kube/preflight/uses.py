@@ -22,12 +22,13 @@ from boatyard.spec.models import App
 
 @dataclass(frozen=True)
 class Use:
-    """One use of an API version for one object. how: a clause, `kubectl still writes it`."""
+    """One use of an API version for one object. how: a clause, `a.yaml has it so`. writers: field managers, if any."""
 
     api_version: str
     object: Ref
     owner: str
     how: str
+    writers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def in_objects(seen: Seen, owners: Owners) -> Iterator[Use]:
                 if not manager.startswith(CONTROL_PLANE) and (entry.get("apiVersion"), kind) in served:
                     writers.setdefault(str(entry["apiVersion"]), set()).add(manager)
             for api_version, managers in writers.items():
-                who = ", ".join(sorted(managers))
-                yield Use(api_version, ref, owners.of(document), f"{who} wrote it so")
+                who = tuple(sorted(managers))
+                yield Use(api_version, ref, owners.of(document), f"{', '.join(who)} wrote it so", who)
 
 
 def in_apps(apps: Iterable[App], sources: Sources, seen: Seen) -> Iterator[Use | Opaque]:

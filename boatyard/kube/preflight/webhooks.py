@@ -66,7 +66,7 @@ def webhooks(seen: Seen, owners: Owners) -> Iterator[Culprit]:
                 fix = "Get its pods running, set failurePolicy: Ignore, or delete the configuration."
                 yield Culprit("webhook-down", ref, whose, why, fix)
             elif what := _broad(hook, system):
-                why = f"Webhook {name} must agree to changes of {what}; while its own pods move there are none."
+                why = f"Webhook {name} must agree to changes of {what}; while its own pods move, all are refused."
                 fix = "Exclude kube-system by its namespaceSelector, narrow its rules, or set failurePolicy: Ignore."
                 yield Culprit("webhook-broad", ref, whose, why, fix, blocks=False)
 
@@ -109,7 +109,7 @@ def conversions(seen: Seen, owners: Owners) -> Iterator[Culprit]:
             continue
         ref, whose = Ref.of(definition), owners.of(definition)
         yield from _bundle(client_config, ref, whose, "its conversion webhook", seen.now)
-        if problem := endpoints.problem(client_config):
+        if _converts(definition) and (problem := endpoints.problem(client_config)):
             yield Culprit(
                 "conversion-down",
                 ref,
@@ -118,6 +118,13 @@ def conversions(seen: Seen, owners: Owners) -> Iterator[Culprit]:
                 " and the control plane's garbage collection stops on them.",
                 "Get the webhook's pods running, or remove versions that nobody stores and set strategy: None.",
             )
+
+
+def _converts(definition: Json) -> bool:
+    """Is there more than one version to convert between?"""
+    served = [each["name"] for each in definition["spec"].get("versions") or () if each.get("served")]
+    stored = (definition.get("status") or {}).get("storedVersions") or ()
+    return len({*served, *stored}) > 1
 
 
 def api_services(seen: Seen, owners: Owners) -> Iterator[Culprit]:

@@ -178,6 +178,15 @@ def test_a_definition_without_a_webhook_needs_none() -> None:
     )
 
 
+@pytest.mark.parametrize(("stored", "expected"), [(["v1"], []), (["v1", "v1beta1"], ["conversion-down"])])
+def test_a_definition_of_one_version_converts_nothing(stored: list[str], expected: list[str]) -> None:
+    webhook = {"clientConfig": {"service": {"namespace": "court", "name": "judge"}}}
+    spec = {"conversion": {"strategy": "Webhook", "webhook": webhook}, "versions": [{"name": "v1", "served": True}]}
+    kind = "CustomResourceDefinition"
+    one = thing("apiextensions.k8s.io/v1", kind, "x", "", spec=spec, status={"storedVersions": stored})
+    assert [each.check for each in conversions(*scene(one))] == expected
+
+
 def test_apis_of_the_server_itself_are_no_extension() -> None:
     own = thing("apiregistration.k8s.io/v1", "APIService", "v1.apps", "", spec={"group": "apps", "version": "v1"})
     assert list(api_services(*scene(own))) == []

@@ -123,6 +123,13 @@ def test_two_replicas_may_lose_what_one_of_them_keeps() -> None:
     assert checks(pods(*scene(one, both))) == []
 
 
+def test_a_workload_that_an_operator_made_counts_by_its_own_replicas() -> None:
+    above = thing("db.example.com/v1", "Database", "main")
+    single = thing("apps/v1", "StatefulSet", "main", spec={"replicas": 1}, meta=owned(above))
+    [found] = pods(*scene(pod("main-0", meta=owned(single)), single, above))
+    assert (found.check, found.owner) == ("single-stateful", "Database shop/main")
+
+
 def test_add_ons_of_the_distribution_are_only_warned_of() -> None:
     replicas = thing("apps/v1", "ReplicaSet", "dns-1", "kube-system", spec={"replicas": 1})
     volumes = {"volumes": [{"name": "tmp", "emptyDir": {}}]}
