@@ -61,7 +61,8 @@ def validate(step: Step, driver: Driver, cluster: Cluster, env: Env, known: Coll
         )
         if not result.ok:
             raise Halted(_sentence(cluster.name, result), gather(client, result))
-    env.report(f"{cluster.name} is well: {len(result.checks)} checks, {result.rounds} times in a row")
+    times = f"{result.rounds} times in a row" if result.rounds > 1 else "once"
+    env.report(f"{cluster.name} is well: {len(result.checks)} checks, {times}")
 
 
 def _sentence(name: str, result: "ValidationResult") -> str:

@@ -85,11 +85,13 @@ class Bench:
     def pool(self, name: str = "web", **changes: Any) -> Pool:
         return Pool.model_validate({"name": name, "size": self.case["size"], "min": 2, "max": 6, **changes})
 
-    def driver(self, cluster: Cluster, fence: Callable[[], None] = lambda: None, limit: float | None = None) -> Any:
+    def driver(
+        self, cluster: Cluster, fence: Callable[[], None] = lambda: None, limit: float | None = None, **more: Any
+    ) -> Any:
         toolbox = Toolbox(Settings.load().cache)
         limit = limit or float(self.case.get("limit") or LIMIT)
         deadline = Deadline.after(limit, f"conformance of {self.kind}", CLOCK)
-        return driver_for(cluster, Env(self.home, CLOCK, deadline, toolbox.path, fence=fence))
+        return driver_for(cluster, Env(self.home, CLOCK, deadline, toolbox.path, fence=fence, **more))
 
     @property
     def patience(self) -> float:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from boatyard.drivers.base import Scalable, Upgradable
+from boatyard.drivers.base import BlueGreen, Scalable, Upgradable
 from boatyard.errors import Unsafe
+from boatyard.kube.client import Client
 from boatyard.plan.model import Observed, Phase
-from boatyard.spec.models import Cluster
+from boatyard.spec.models import Cluster, Policy
 from boatyard.versions import Minor
 from tests.conformance.harness import (
     Bench,
@@ -112,6 +113,49 @@ def test_the_stopped_upgrade_goes_on_and_keeps_every_budget(bench: Bench, cluste
     assert bench.observe(cluster).pools["web"] == observed
 
 
+def test_a_canary_is_one_node_and_goes_once(bench: Bench, cluster: Cluster) -> None:
+    resized = bench.pool(min=3, size=bench.case["other_size"])
+    before = set(bench.observe(cluster).pools["web"].versions)
+    for _ in range(2):
+        bench.driver(cluster).upgrade_pool(resized, then(bench), surge=2, drain_timeout=60, canary=True)
+        observed = bench.observe(cluster).pools["web"]
+        assert (observed.count, observed.ready) == (3, 3)
+        assert len(before - set(observed.versions)) == 1
+    with bench.client(cluster) as client:
+        nodes = client.list("/api/v1/nodes")
+        assert not any(node["spec"].get("unschedulable") for node in nodes)
+
+
+def test_without_a_number_as_many_go_as_budgets_allow(bench: Bench, cluster: Cluster) -> None:
+    """The rest of the canary's pool: at most a quarter of it, so one node at a time."""
+    resized = bench.pool(min=3, size=bench.case["other_size"])
+    with bench.client(cluster) as client, observing(client, "shop") as seen:
+        bench.driver(cluster).upgrade_pool(resized, then(bench), surge=None, drain_timeout=60)
+    assert seen.lowest >= 5
+    observed = bench.observe(cluster).pools["web"]
+    assert (observed.count, observed.ready, observed.size) == (3, 3, bench.case["other_size"])
+    bench.driver(cluster).upgrade_pool(bench.pool(min=3), then(bench), surge=3, drain_timeout=60)
+
+
+def test_the_policy_rules_every_drain(bench: Bench, cluster: Cluster) -> None:
+    """Pods go in its order, and against a budget that never lets go once its time is over; each of these is told."""
+    upgrade = {"drain_order": ["app=held"], "force_after": "2s", "drain_timeout": "60s"}
+    strict = cluster.model_copy(update={"policy": Policy.model_validate({"upgrade": upgrade})})
+    told: list[tuple[str, str]] = []
+    with bench.client(cluster) as client:
+        deploy(client, "held", 2, available=2)
+        driver = bench.driver(strict, note=lambda verb, target, why: told.append((verb, target)))
+        resized = bench.pool(min=3, size=bench.case["other_size"])
+        with observing(client, "shop") as seen:
+            driver.upgrade_pool(resized, then(bench), surge=1, drain_timeout=60)
+        client.delete("/apis/policy/v1/namespaces/work/poddisruptionbudgets/held")
+        client.delete("/apis/apps/v1/namespaces/work/deployments/held")
+    assert seen.lowest >= 5, "only what is held back for good is forced"
+    assert {verb for verb, _ in told} == {"force eviction"}
+    assert all(target.startswith("work/held-") for _, target in told)
+    bench.driver(cluster).upgrade_pool(bench.pool(min=3), then(bench), surge=3, drain_timeout=60)
+
+
 def test_another_size_replaces_the_nodes(bench: Bench, cluster: Cluster) -> None:
     pool = bench.pool(min=3, size=bench.case["other_size"])
     bench.driver(cluster).upgrade_pool(pool, then(bench), surge=3, drain_timeout=60)
@@ -145,6 +189,42 @@ def test_a_pool_upgrade_cut_off_at_every_change(bench: Bench, cluster: Cluster) 
         bench.driver(cluster).upgrade_pool(resized, then(bench), surge=2, drain_timeout=60)
 
     assert cut_everywhere(attempt, settle) >= 6
+
+
+def test_a_pool_blue_and_green_cut_off_at_every_change(bench: Bench, cluster: Cluster) -> None:
+    """New nodes beside all old ones, then back, or on; wherever it is cut off, both ways stay open."""
+    if not isinstance(bench.driver(cluster), BlueGreen):
+        pytest.skip(f"the {bench.kind} driver cannot bring up a pool's new nodes beside its old ones")
+    old, new = bench.pool("green"), bench.pool("green", size=bench.case["other_size"])
+    bench.driver(cluster).create_pool(old, then(bench))
+    first = set(bench.observe(cluster).pools["green"].versions)
+
+    def cordoned(client: Client) -> set[str]:
+        found = client.list("/api/v1/nodes", labelSelector="boatyard.dev/pool=green")
+        return {node["metadata"]["name"] for node in found if node["spec"].get("unschedulable")}
+
+    def there_and_back(fence: Callable[[], None]) -> None:
+        bench.driver(cluster, fence).prepare_pool(new, then(bench))
+        bench.driver(cluster, fence).roll_back_pool("green")
+
+    def settle() -> None:
+        bench.driver(cluster).prepare_pool(new, then(bench))
+        seen = bench.observe(cluster).pools["green"]
+        assert (seen.count, seen.standing_in, seen.ready) == (2, 2, 4)
+        with bench.client(cluster) as client:
+            assert cordoned(client) == first
+            bench.driver(cluster).roll_back_pool("green")
+            assert cordoned(client) == set()
+        seen = bench.observe(cluster).pools["green"]
+        assert (set(seen.versions), seen.size, seen.standing_in) == (first, bench.case["size"], 0)
+
+    assert cut_everywhere(there_and_back, settle) >= 8
+    bench.driver(cluster).roll_back_pool("green")
+    bench.driver(cluster).prepare_pool(new, then(bench))
+    bench.driver(cluster).upgrade_pool(new, then(bench), surge=None, drain_timeout=60)
+    seen = bench.observe(cluster).pools["green"]
+    assert (seen.count, seen.ready, seen.standing_in, seen.size) == (2, 2, 0, bench.case["other_size"])
+    assert not first & set(seen.versions)
 
 
 def _before(version: str) -> str:

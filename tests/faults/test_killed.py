@@ -209,6 +209,48 @@ def test_upgrade(house: House) -> None:
     house.delete(first)
 
 
+def test_steps_that_only_an_upgrade_has(house: House, tmp_path: Path) -> None:
+    """Blue and green, with a canary, rests and hooks; each time the pool's nodes change their size, back and forth."""
+    told = tmp_path / "told"
+    hook = {"command": ["/bin/sh", "-c", 'echo "$BOATYARD_CLUSTER" >> "$0"', str(told)]}
+    upgrade = {
+        "rounds": 1,
+        "strategy": "blue_green",
+        "canary": "node",
+        "pause": "1s",
+        "before": [{"name": "announce", **hook}],
+        "after": [{"name": "smoke", **hook}],
+    }
+    pools = [{"name": "web", "min": 2, "max": 4, "size": "2x8"}, {"name": "last", "min": 0, "max": 1}]
+    cluster = house.spec("guarded", apps=False, pools=pools, policy={"upgrade": upgrade})
+    house.set_up(cluster)
+    sizes = itertools.cycle(["4x16", "2x8"])
+    for moment in (
+        "after step run hook announce",
+        "after step upgrade pool web",
+        "before step prepare pool web",
+        "after step prepare pool web",
+        "before step run hook smoke",
+        "after step run hook smoke",
+    ):
+        size = next(sizes)
+        web = cluster.pools[0].model_copy(update={"size": size})
+        wanted = cluster.model_copy(update={"pools": (web, *cluster.pools[1:])})
+        house.yard.store.clusters.put(wanted.model_dump(mode="json"))
+        told.unlink(missing_ok=True)
+        flow, arguments = "flows.upgrade:upgrade_cluster", {"name": cluster.name, "to": "1.34"}
+        house.begin(flow, stop_at=moment, **arguments).stop(moment).kill()
+        house.run(flow, **arguments).well()
+        house.is_whole(cluster)
+        house.is_free(cluster.name)
+        seen = house.driver(wanted).observe().pools["web"]
+        assert (seen.size, seen.standing_in) == (size, 0), moment
+        assert told.read_text().count(cluster.name) >= 2, f"{moment}: a hook was lost"
+        assert not house.yard.look(house.driver(wanted), cluster.name).upgrading, moment
+        assert not (house.home / "hooks" / cluster.name).exists()
+    house.delete(cluster)
+
+
 def test_maintenance(house: House) -> None:
     """The window is open whenever the test runs; the channel allows one minor."""
     opens, closes = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-2, 6))
