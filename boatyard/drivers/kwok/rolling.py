@@ -95,8 +95,9 @@ class Rolling:
         self._pools.drain_and_delete([name_of(node) for node in some], self._patience)
 
     def _stand_in(self, seen: _Look, old: Iterable[Json]) -> set[str]:
-        """A new node for each of these that has none; the names of all of theirs."""
+        """A new node for each of these that has none; the names of all of theirs, which take pods."""
         pairs = dict(seen.stand_ins)
+        self._pools.each(self._pools.take_back, nodes.standing_in(seen.present))  # a roll-back may have been cut off
         coming = nodes.names(self._pool.name, {name_of(node) for node in seen.present})
         lacking = [(node, *next(coming)) for node in old if name_of(node) not in pairs]
         self._pools.each(self._make, lacking)
@@ -136,6 +137,7 @@ def roll_back(pools: Pools, name: str, patience: float) -> None:
         taints = node["spec"].get("taints") or []
         set_taints(pools, node, [taint for taint in taints if taint["key"] != nodes.OUTDATED])
         pools.take_back(node)
+    pools.each(lambda node: pools.mark(node, "roll back"), new)
     pools.drain_and_delete([name_of(node) for node in new], patience)
     pools.env.report(f"pool {name}: rolled back to {len(old)} nodes as they were")
 
