@@ -4,6 +4,7 @@
 `templates/` holds clusters and templates, one document or several. Other folders are left alone: apps live there.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +13,14 @@ from boatyard.errors import InvalidSpec, NotFound
 from boatyard.spec import load, wording
 from boatyard.spec.base import Model
 from boatyard.spec.document import Mark, Node, Problem, parse
+from boatyard.spec.holidays import Holidays, read_holidays
 from boatyard.spec.models import Cluster
 from boatyard.spec.source import FLEET_FILE, read_text
 from boatyard.spec.template import KIND as TEMPLATE
 from boatyard.spec.template import Template, judge_template
 from boatyard.spec.types import Name
+from boatyard.spec.wave_rules import named_rules, ring_problem, upgrades_rules
+from boatyard.spec.waves import Upgrades, Waves
 from boatyard.spec.words import shown
 
 FOLDERS = ("", "clusters", "templates")
@@ -31,6 +35,8 @@ class FleetFile(Model):
     name: Name = "fleet"
     defaults: dict[str, Any] = {}
     """Anything a cluster's file may say but its name; laid under every cluster and template, key by key."""
+    upgrades: Upgrades | None = None
+    """In which order, when and how many at a time scheduled upgrades go through the fleet; see docs/upgrades.md."""
 
 
 class Fleet(Model):
@@ -41,6 +47,8 @@ class Fleet(Model):
     clusters: dict[str, Cluster] = {}
     templates: dict[str, Template] = {}
     sources: dict[str, str] = {}
+    waves: Waves | None = None
+    """What `upgrades` says, with the days of its holidays' file; None where it says nothing."""
 
 
 def load_fleet(folder: Path) -> Fleet:
@@ -63,6 +71,7 @@ def load_fleet(folder: Path) -> Fleet:
         for document in documents:
             _take(document, defaults, found, problems)
     _same_names(found, problems)
+    waves = _waves(folder, head, found, problems, lines)
     if problems or lines:
         raise InvalidSpec([*lines, *(load.refuse(problems).problems if problems else ())])
     fields = head.data()
@@ -72,6 +81,7 @@ def load_fleet(folder: Path) -> Fleet:
         clusters={cluster.name: cluster for cluster, _ in found.clusters},
         templates={template["name"]: template for template, _ in found.templates},
         sources={cluster.name: node.mark.file for cluster, node in found.clusters},
+        waves=waves,
     )
 
 
@@ -92,6 +102,33 @@ def _head(path: Path, problems: list[Problem]) -> Node:
     if defaults is not None and defaults.kind == "mapping":
         problems += _defaults_problems(defaults)
     return document
+
+
+def _waves(folder: Path, head: Node, found: "_Found", problems: list[Problem], lines: list[str]) -> Waves | None:
+    """`upgrades`, judged against the clusters; adds what is wrong to `problems`, or to `lines` for the calendar."""
+    node = head.get("upgrades")
+    if node is None or node.kind != "mapping":
+        return None
+    data = node.data()
+    wrong = [*upgrades_rules(data), *named_rules(data, [cluster.name for cluster, _ in found.clusters])]
+    problems += [Problem(node.mark_of(path), ("upgrades", *path), text) for path, text in wrong]
+    for cluster, where in found.clusters:
+        if (text := ring_problem(data, cluster.policy.maintenance.ring)) is not None:
+            path = ("policy", "maintenance", "ring")
+            problems.append(Problem(where.mark_of(path), path, text))
+    if problems or lines:
+        return None
+    upgrades = Upgrades.model_validate_json(json.dumps(data))
+    try:
+        holidays = read_holidays(folder / upgrades.holidays) if upgrades.holidays is not None else Holidays()
+    except NotFound as error:
+        mark = node.mark_of(("holidays",))
+        problems.append(Problem(mark, ("upgrades", "holidays"), f"{error} Allowed: an .ics file beside fleet.yaml"))
+        return None
+    except InvalidSpec as error:
+        lines += error.problems
+        return None
+    return Waves(upgrades=upgrades, holidays=holidays)
 
 
 def _defaults_problems(defaults: Node) -> Iterator[Problem]:

@@ -45,7 +45,7 @@ def fleet_schema() -> Schema:
     described = {key: value for key, value in schema["properties"]["defaults"].items() if key == "description"}
     schema["properties"]["defaults"] = {**described, "$ref": "#/$defs/Defaults"}
     cluster["title"] = "Defaults"
-    return {"$schema": DRAFT, **schema, "$defs": {**parts, "Defaults": cluster}}
+    return {"$schema": DRAFT, **schema, "$defs": {**schema.get("$defs", {}), **parts, "Defaults": cluster}}
 
 
 def _provider(schema: Schema) -> Schema:

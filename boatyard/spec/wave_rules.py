@@ -1,11 +1,14 @@
 """What no single field of `upgrades` can judge; like boatyard/spec/checks.py tolerant of what is wrong elsewhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from boatyard.spec.checks import Wrong, items, zone_problem
-from boatyard.spec.words import shown
+from boatyard.spec.words import did_you_mean, shown
+
+NO_RING = "default"
+"""What `policy.maintenance.ring` says where nobody wrote anything."""
 
 
 def upgrades_rules(data: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -55,6 +58,24 @@ def _mutexes(data: Mapping[str, Any]) -> Iterator[Wrong]:
         for index, member in enumerate(group):
             if member == {}:
                 yield ("never_together", at, index), "found no label, allowed a cluster's name or at least one label"
+
+
+def named_rules(data: Mapping[str, Any], clusters: Sequence[str]) -> Iterator[Wrong]:
+    """Names in `never_together` that no cluster of the fleet has."""
+    groups = data.get("never_together")
+    for at, group in enumerate(groups if isinstance(groups, list) else ()):
+        for index, member in enumerate(group if isinstance(group, list) else ()):
+            if isinstance(member, str) and member not in clusters:
+                meant = did_you_mean(member, list(clusters))
+                yield ("never_together", at, index), f"found {shown(member)}, allowed a cluster of the fleet{meant}"
+
+
+def ring_problem(data: Mapping[str, Any], named: str) -> str | None:
+    """What is wrong with a cluster's `policy.maintenance.ring`, where the fleet has rings; `default` names none."""
+    rings = [ring["name"] for _, ring in items(data.get("rings")) if isinstance(ring.get("name"), str)]
+    if not rings or named in rings or named == NO_RING:
+        return None
+    return f"found {shown(named)}, allowed {', '.join(rings)}{did_you_mean(named, rings)}"
 
 
 def freeze_rules(freeze: Mapping[str, Any]) -> Iterator[Wrong]:

@@ -1,0 +1,495 @@
+"""Waves through a fleet, each test one sentence of docs/upgrades.md. The same on real control planes: tests/e2e."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from boatyard.plan.fleet import Answer, Attempt, FleetState, Lift, Member, Outcome, Running, member_of
+from boatyard.plan.forecast import forecast
+from boatyard.plan.model import Phase
+from boatyard.plan.waves import decide
+from boatyard.spec.holidays import Holiday, Holidays
+from boatyard.spec.models import Cluster
+from boatyard.spec.waves import Upgrades, Waves
+from tests.unit.plan.world import DAY, HOUR, World, at, cluster, offer, waves, world
+
+RINGS: list[dict[str, Any]] = [
+    {"name": "canary", "match": {"stage": "test"}, "soak": "2d"},
+    {"name": "staging", "match": {"stage": "staging"}, "soak": "5d"},
+    {"name": "production", "match": {"stage": "prod"}},
+]
+TWO: list[dict[str, Any]] = [{"name": "canary", "match": {"stage": "test"}, "soak": "2d"}, {"name": "production"}]
+NEXT = offer("1.35.1", "1.36.0")
+MONDAY = "2026-06-01T00:00"
+
+
+def six(**of_all: Any) -> list[Member]:
+    """Two clusters in each of three rings."""
+    names = [("canary", "c1"), ("canary", "c2"), ("staging", "s1"), ("staging", "s2"), ("production", "p1")]
+    return [cluster(name, ring, **of_all) for ring, name in [*names, ("production", "p2")]]
+
+
+def days(fleet: World) -> dict[str, str]:
+    """Cluster → day and hour of its only upgrade."""
+    assert len({name for _, name, _ in fleet.log}) == len(fleet.log), "somebody was upgraded twice"
+    return {name: f"{when:%a %H:%M}" for when, name, _ in fleet.log}
+
+
+def test_a_version_goes_ring_by_ring_each_after_the_soak_of_the_one_before() -> None:
+    fleet = world(waves(rings=RINGS), six(), NEXT, MONDAY).run("2026-06-20T00:00")
+    assert [(f"{when:%m-%d %H:%M}", name) for when, name, _ in fleet.log] == [
+        ("06-01 00:00", "c1"),
+        ("06-01 00:00", "c2"),
+        ("06-03 01:00", "s1"),  # the canaries came to it at 01:00 on the 1st
+        ("06-03 01:00", "s2"),
+        ("06-08 02:00", "p1"),
+        ("06-08 02:00", "p2"),
+    ]
+    assert {member.version for member in fleet.state.members} == {"1.36.0"}
+
+
+def test_who_waits_is_told_for_what() -> None:
+    fleet = world(waves(rings=RINGS), six(), NEXT, MONDAY)
+    fleet.look()
+    assert fleet.verdict("c1").reason == "channel rapid allows 1.36.0"
+    assert fleet.verdict("p1").reason == "ring canary has not soaked 1.36.0: c1 and 1 more are still at 1.35.1"
+    fleet.run("2026-06-01T02:00")
+    assert fleet.verdict("p1").reason == "ring canary soaks 1.36.0 for 2d, until 2026-06-03 01:00 UTC"
+    assert fleet.verdict("c1").reason == "1.36.0 is the newest that channel rapid allows"
+    fleet.run("2026-06-03T02:00")
+    assert fleet.verdict("s1").to == "1.36.0"
+    assert fleet.verdict("p1").reason == "ring staging has not soaked 1.36.0: s1 and 1 more are still at 1.35.1"
+
+
+def test_a_canary_that_breaks_in_its_upgrade_halts_everything_behind_it() -> None:
+    fleet = world(waves(rings=RINGS), six(), NEXT, MONDAY, fails=lambda name, _: name == "c2")
+    fleet.run("2026-07-01T00:00")
+    assert days(fleet) == {"c1": "Mon 00:00", "c2": "Mon 00:00"}
+    (halted,) = fleet.last.halted
+    assert (halted.ring, halted.target, halted.failed) == ("canary", "1.36.0", ("c2",))
+    assert fleet.verdict("p1").reason.startswith("ring canary is halted: 1 of the 2 clusters of ring canary failed")
+    assert fleet.verdict("c2").reason.startswith("its ring is halted")
+
+
+def test_a_canary_that_falls_ill_soon_after_its_upgrade_halts_too_until_it_is_well() -> None:
+    fleet = world(waves(rings=RINGS), six(), NEXT, MONDAY).run("2026-06-01T12:00")
+    fleet.change("c1", healthy=False, health_since=at("2026-06-01T11:30")).run("2026-06-10T00:00")
+    assert [halted.failed for halted in fleet.last.halted] == [("c1",)]
+    assert days(fleet).keys() == {"c1", "c2"}
+    fleet.change("c1", healthy=True, health_since=at("2026-06-10T00:00")).run("2026-06-13T00:00")
+    assert not fleet.last.halted
+    assert days(fleet)["s1"] == "Fri 00:00"
+
+
+def test_soak_time_starts_again_when_a_cluster_of_the_ring_was_ill() -> None:
+    fleet = world(waves(rings=RINGS, halt={"failed": "60%"}), six(), NEXT, MONDAY).run("2026-06-02T22:00")
+    fleet.change("c2", healthy=False, health_since=at("2026-06-02T21:30")).run("2026-06-05T10:00")
+    assert fleet.verdict("s1").reason == "ring canary earns no soak time for 1.36.0: c2 is not healthy"
+    fleet.change("c2", healthy=True, health_since=at("2026-06-05T10:00")).run("2026-06-08T00:00")
+    assert days(fleet)["s1"] == "Sun 10:00"
+
+
+def test_few_failures_in_a_large_ring_stop_only_those_clusters_until_the_next_window() -> None:
+    fleet = world(
+        waves(rings=[{"name": "all"}], halt={"failed": "50%"}),
+        [cluster(f"c{at}", "all", windows=("daily 02:00-04:00",)) for at in range(5)],
+        NEXT,
+        MONDAY,
+        fails=lambda name, _: name == "c3",
+    )
+    fleet.run("2026-06-03T12:00")
+    assert fleet.starts_of("c3") == [
+        ("Mon 06-01 02:00", "c3", "1.36.0"),
+        ("Tue 06-02 02:00", "c3", "1.36.0"),
+        ("Wed 06-03 02:00", "c3", "1.36.0"),
+    ]
+    assert [fleet.member(f"c{at}").version for at in range(5)] == ["1.36.0"] * 3 + ["1.35.1", "1.36.0"]
+
+
+def test_a_halted_ring_goes_on_when_a_person_lifts_it() -> None:
+    ill = {"c2"}
+    fleet = world(waves(rings=RINGS), six(), NEXT, MONDAY, fails=lambda name, _: name in ill).run("2026-06-03T00:00")
+    assert fleet.last.halted
+    ill.clear()
+    fleet.add(Lift("canary", at("2026-06-03T00:00"))).run("2026-06-20T00:00")
+    assert fleet.starts_of("c2")[-1] == ("Wed 06-03 00:00", "c2", "1.36.0")
+    assert fleet.member("p2").version == "1.36.0"
+
+
+def test_a_newer_version_may_mend_the_ring_that_the_older_one_broke() -> None:
+    offers = offer("1.35.1", "1.36.0", v1_36_1="2026-06-05T00:00")
+    fleet = world(waves(rings=RINGS), six(), offers, MONDAY, fails=lambda name, to: (name, to) == ("c2", "1.36.0"))
+    fleet.run("2026-06-04T23:00")
+    assert {name for _, name, _ in fleet.log} == {"c1", "c2"}
+    fleet.run("2026-06-20T00:00")
+    assert {member.version for member in fleet.state.members} == {"1.36.1"}
+    assert not [name for _, name, to in fleet.log if name not in ("c1", "c2") and to == "1.36.0"]
+
+
+def test_a_freeze_lets_nothing_start_and_nothing_run_into_it() -> None:
+    rules = waves(
+        rings=[{"name": "all"}],
+        freezes=[{"from": "2026-12-20", "to": "2027-01-06", "timezone": "Europe/Berlin", "reason": "year's end"}],
+    )
+    early = cluster("early", "all", windows=("Sat 20:00-02:00 Europe/Berlin",), expected=3 * HOUR)
+    late = cluster("late", "all", windows=("Sat 21:30-03:00 Europe/Berlin",), expected=3 * HOUR)
+    fleet = world(rules, [early, late], NEXT, "2026-12-19T00:00").run("2027-01-20T00:00")
+    assert [(f"{when:%Y-%m-%d %H:%M}", name) for when, name, _ in fleet.log] == [
+        ("2026-12-19 19:00", "early"),  # ends at 23:00 in Berlin
+        ("2027-01-09 21:00", "late"),  # on the 19th it had only two hours and a half before midnight
+    ]
+
+
+def test_who_waits_in_a_freeze_is_told_so() -> None:
+    rules = waves(rings=[{"name": "all"}], freezes=[{"from": "2026-12-20", "to": "2027-01-06", "reason": "year's end"}])
+    fleet = world(rules, [cluster("c", "all")], NEXT, "2026-12-25T10:00")
+    fleet.look()
+    assert fleet.verdict("c").reason == "upgrades are frozen to the end of 2027-01-06 (year's end)"
+
+
+def test_a_holiday_is_the_day_that_the_windows_own_clock_shows() -> None:
+    christmas = Holiday(first=date(2020, 12, 25), days=2, rule="FREQ=YEARLY", name="Christmas")
+    rules = waves(holidays=Holidays(events=(christmas,)), rings=[{"name": "all"}])
+    members = [
+        cluster("auckland", "all", windows=("daily 09:00-17:00 Pacific/Auckland",)),
+        cluster("honolulu", "all", windows=("daily 09:00-17:00 Pacific/Honolulu",)),
+    ]
+    fleet = world(rules, members, NEXT, "2026-12-24T12:00").run("2026-12-29T00:00")
+    assert days(fleet) == {"auckland": "Sat 20:00", "honolulu": "Thu 19:00"}
+
+
+@pytest.mark.parametrize(
+    ("now", "begins", "why"),
+    [
+        ("2026-03-28T12:00", "03-29 00:00", "01:00 in Berlin; the window is an hour shorter, and two still fit"),
+        ("2026-10-24T12:00", "10-24 23:00", "01:00 in Berlin; it ends the first time that clocks show 04:00"),
+    ],
+)
+def test_windows_follow_the_clocks_when_they_change(now: str, begins: str, why: str) -> None:
+    member = cluster("c", "all", windows=("Sun 01:00-04:00 Europe/Berlin",), expected=2 * HOUR)
+    fleet = world(waves(rings=[{"name": "all"}]), [member], NEXT, now).run(at(now) + 2 * DAY)
+    assert [f"{when:%m-%d %H:%M}" for when, _, _ in fleet.log] == [begins], why
+
+
+def test_an_upgrade_that_no_longer_fits_on_the_night_of_the_lost_hour_waits_for_the_next_one() -> None:
+    member = cluster("c", "all", windows=("Sun 01:00-04:00 Europe/Berlin",), expected=3 * HOUR)
+    fleet = world(waves(rings=[{"name": "all"}]), [member], NEXT, "2026-03-28T12:00").run("2026-04-08T00:00")
+    assert fleet.starts_of("c") == [("Sat 04-04 23:00", "c", "1.36.0")]
+    member = cluster("c", "all", windows=member.windows, expected=4 * HOUR)
+    gained = world(waves(rings=[{"name": "all"}]), [member], NEXT, "2026-10-20T00:00")
+    gained.run("2026-10-26T00:00")
+    assert gained.starts_of("c") == [("Sat 10-24 23:00", "c", "1.36.0")]  # the night of the gained hour has four
+
+
+def test_after_an_outage_in_a_window_nothing_starts_that_would_overrun_it() -> None:
+    members = [
+        cluster("long", "all", windows=("Sat 02:00-06:00",), expected=3 * HOUR),
+        cluster("short", "all", windows=("Sat 02:00-06:00",), expected=HOUR),
+    ]
+    fleet = world(waves(rings=[{"name": "all"}]), members, NEXT, "2026-06-05T12:00")
+    fleet.run("2026-06-06T02:00").outage(until="2026-06-06T04:00").run("2026-06-06T05:00")
+    assert fleet.verdict("long").reason == "the upgrade to 1.36.0 takes about 3h, and the window closes in 2h"
+    fleet.run("2026-06-14T00:00")
+    assert fleet.starts_of("long", "short") == [
+        ("Sat 06-06 04:00", "short", "1.36.0"),
+        ("Sat 06-13 02:00", "long", "1.36.0"),
+    ]
+
+
+def test_an_outage_over_a_soak_costs_no_more_than_itself() -> None:
+    fleet = world(waves(rings=RINGS), six(), NEXT, MONDAY).run("2026-06-01T12:00")
+    fleet.outage(until="2026-06-04T05:00").run("2026-06-05T00:00")
+    assert days(fleet)["s1"] == "Thu 05:00"
+
+
+def test_of_two_versions_in_flight_each_ring_takes_the_newest_that_has_earned_its_way() -> None:
+    offers = offer("1.35.1", "1.36.0", v1_36_1="2026-06-03T12:00")
+    fleet = world(waves(rings=RINGS), six(windows=("daily 00:00-02:00",)), offers, MONDAY).run("2026-06-25T00:00")
+    assert fleet.starts_of("c1", "s1", "p1") == [
+        ("Mon 06-01 00:00", "c1", "1.36.0"),
+        ("Wed 06-03 01:00", "s1", "1.36.0"),
+        ("Thu 06-04 00:00", "c1", "1.36.1"),  # the newer one goes out, while the older one soaks in staging
+        ("Sat 06-06 01:00", "s1", "1.36.1"),  # and supersedes it there, which had three days of its five
+        ("Fri 06-12 00:00", "p1", "1.36.1"),
+    ]
+
+
+def test_an_older_version_that_was_proved_is_finished_while_the_newer_one_soaks() -> None:
+    rings = [RINGS[0], {"name": "production", "match": {"stage": "prod"}, "max_parallel": 1}]
+    offers = offer("1.35.1", "1.36.0", v1_36_1="2026-06-03T12:00")
+    members = [cluster("c1", "canary"), *[cluster(f"p{at}", "production", expected=20 * HOUR) for at in range(3)]]
+    fleet = world(waves(rings=rings), members, offers, MONDAY).run("2026-06-11T00:00")
+    assert fleet.starts_of("c1", "p0", "p1", "p2") == [
+        ("Mon 06-01 00:00", "c1", "1.36.0"),
+        ("Wed 06-03 01:00", "p0", "1.36.0"),
+        ("Wed 06-03 12:00", "c1", "1.36.1"),
+        ("Thu 06-04 00:00", "p1", "1.36.0"),
+        ("Fri 06-05 00:00", "p2", "1.36.0"),
+        ("Sat 06-06 00:00", "p0", "1.36.1"),
+        ("Sun 06-07 00:00", "p1", "1.36.1"),
+        ("Mon 06-08 00:00", "p2", "1.36.1"),
+    ]
+
+
+def test_never_two_of_a_mutex_across_rings() -> None:
+    rules = waves(rings=[{"name": "a", "match": {"x": "a"}}, {"name": "b"}], never_together=[["shop-eu", "shop-us"]])
+    window = ("daily 00:00-03:00",)
+    members = [
+        cluster("shop-eu", "b", windows=window, mutexes=frozenset({0})),
+        cluster("shop-us", "b", windows=window, mutexes=frozenset({0})),
+        cluster("other", "b", windows=window),
+    ]
+    fleet = world(rules, members, NEXT, MONDAY)
+    fleet.look()
+    assert fleet.verdict("shop-us").reason == "it is never upgraded together with shop-eu, whose upgrade is under way"
+    fleet.run("2026-06-02T00:00")
+    assert days(fleet) == {"other": "Mon 00:00", "shop-eu": "Mon 00:00", "shop-us": "Mon 01:00"}
+    across = [cluster("shop-eu", "a", mutexes=frozenset({0})), cluster("shop-us", "b", mutexes=frozenset({0}))]
+    state = FleetState(tuple(across), running=(Running("shop-us", "1.36.0", at(MONDAY)),), offers=NEXT)
+    assert not decide(rules, state, at(MONDAY)).starts
+
+
+def test_a_ring_that_asks_waits_for_approval_of_each_version() -> None:
+    rules = waves(rings=[*RINGS[:2], RINGS[2] | {"approve": True}])
+    offers = offer("1.35.1", "1.36.0", v1_36_1="2026-07-01T00:00")
+    fleet = world(rules, six(), offers, MONDAY, grants=lambda *_: None).run("2026-06-20T00:00")
+    assert [(ask.ring, ask.target) for ask in fleet.last.asks] == [("production", "1.36.0")]
+    assert fleet.verdict("p1").reason == "ring production waits for approval of 1.36.0"
+    assert fleet.member("p1").version == "1.35.1"
+    fleet.add(Answer("production", "1.36.0", granted=True, at=fleet.now)).run("2026-07-20T00:00")
+    assert fleet.starts_of("p1") == [("Sat 06-20 00:00", "p1", "1.36.0")]
+    assert [(ask.ring, ask.target) for ask in fleet.last.asks] == [("production", "1.36.1")]
+
+
+def test_an_approval_that_is_refused_keeps_the_ring_where_it_is_until_the_next_version() -> None:
+    rules = waves(rings=[*RINGS[:2], RINGS[2] | {"approve": True}])
+    offers = offer("1.35.1", "1.36.0", "1.36.1", v1_36_2="2026-07-01T00:00")
+    fleet = world(rules, six(), offers, MONDAY, grants=lambda _, to: to != "1.36.1").run("2026-06-30T00:00")
+    assert fleet.verdict("p1").reason == "approval of 1.36.1 for ring production was refused"
+    assert not fleet.last.asks, "nobody is asked for an older version instead"
+    assert not fleet.starts_of("p1", "p2")
+    fleet.run("2026-07-20T00:00")
+    assert [to for _, _, to in fleet.starts_of("p1")] == ["1.36.2"]
+
+
+def test_the_newest_answer_holds() -> None:
+    rules = waves(rings=[{"name": "all", "approve": True}])
+    fleet = world(rules, [cluster("c", "all")], NEXT, MONDAY, grants=lambda *_: None)
+    fleet.add(Answer("all", "1.36.0", granted=True, at=at(MONDAY)))
+    fleet.add(Answer("all", "1.36.0", granted=False, at=at(MONDAY) + HOUR)).look()
+    assert not fleet.last.starts
+
+
+def test_limits_hold_for_the_fleet_the_ring_and_each_account() -> None:
+    members = [cluster(f"c{at}", "all", account="a" if at < 4 else "b") for at in range(8)]
+    rules = waves(rings=[{"name": "all", "max_parallel": 5}], max_parallel=4, max_parallel_per_account=3)
+    fleet = world(rules, members, NEXT, MONDAY)
+    fleet.look()
+    assert [verdict.name for verdict in fleet.last.starts] == ["c0", "c1", "c2", "c4"]
+    assert fleet.verdict("c3").reason == "account a already has 3 upgrades under way, and no more are allowed"
+    assert fleet.verdict("c5").reason == "the fleet already has 4 upgrades under way, and no more are allowed"
+
+
+def test_whose_window_closes_first_starts_first() -> None:
+    members = [cluster("a", "all"), cluster("z", "all", windows=("daily 00:00-04:00",))]
+    rules = waves(rings=[{"name": "all"}], max_parallel=1)
+    assert [each.name for each in decide(rules, FleetState(tuple(members), offers=NEXT), at(MONDAY)).starts] == ["z"]
+
+
+def test_a_hibernated_cluster_that_is_due_is_woken_for_it() -> None:
+    state = FleetState((cluster("c", "all", phase=Phase.HIBERNATED),), offers=NEXT)
+    (start,) = decide(waves(rings=[{"name": "all"}]), state, at(MONDAY)).starts
+    assert (start.to, start.wake) == ("1.36.0", True)
+    assert not decide(None, state, at(MONDAY)).starts, "as ever where there are no waves"
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        (cluster("c", "all", windows=()), "it has no maintenance window"),
+        (cluster("c", "all", channel="pinned"), "its channel is pinned"),
+        (cluster("c", ring=None), "no ring of the fleet matches its labels"),
+        (cluster("c", "all", phase=Phase.BROKEN), "it is broken"),
+        (cluster("c", "all", healthy=False, health_since=at(MONDAY)), "it is not healthy since 2026-06-01 00:00 UTC"),
+        (cluster("c", "all", version="1.36.0"), "1.36.0 is the newest that channel rapid allows"),
+        (cluster("c", "all", by_hand=True), "an upgrade to 1.36.0 is due, and its policy asks for approval"),
+        (cluster("c", "all", windows=("Sat 02:00-06:00",)), "its window is closed until 2026-06-06 02:00 UTC"),
+    ],
+)
+def test_who_is_never_upgraded_or_not_now_is_told_why(member: Member, reason: str) -> None:
+    decision = decide(waves(rings=[{"name": "all"}]), FleetState((member,), offers=NEXT), at(MONDAY))
+    assert not decision.starts
+    assert decision.verdicts[0].reason.startswith(reason)
+
+
+def test_a_cluster_without_window_proves_nothing_and_holds_nobody_up() -> None:
+    members = [*six(), cluster("idle", "canary", windows=()), cluster("pinned", "canary", channel="pinned")]
+    fleet = world(waves(rings=RINGS), members, NEXT, MONDAY).run("2026-06-20T00:00")
+    assert fleet.member("p1").version == "1.36.0"
+
+
+def test_a_ring_without_clusters_is_passed() -> None:
+    members = [member for member in six() if member.ring != "staging"]
+    fleet = world(waves(rings=RINGS), members, NEXT, MONDAY).run("2026-06-04T00:00")
+    assert days(fleet)["p1"] == "Wed 01:00"
+
+
+def test_a_ring_none_of_whose_clusters_goes_there_lets_nothing_pass() -> None:
+    members = [cluster("c1", "canary", channel="stable"), cluster("p1", "production")]
+    fleet = world(waves(rings=TWO), members, NEXT, MONDAY).run("2026-06-10T00:00")
+    assert fleet.verdict("p1").reason == "no cluster of ring canary goes to 1.36.0, so it cannot be proved there"
+
+
+def test_canaries_that_are_beyond_a_version_vouch_for_it_once_they_have_soaked_the_newer_one() -> None:
+    members = [
+        cluster("c1", "canary", version="1.37.0", reached=at(MONDAY)),
+        cluster("p1", "production", channel="stable"),
+    ]
+    offers = offer("1.35.1", "1.35.2", "1.36.0", "1.37.0")
+    fleet = world(waves(rings=TWO), members, offers, MONDAY).run("2026-06-10T00:00")
+    assert fleet.starts_of("p1") == [("Wed 06-03 00:00", "p1", "1.35.2")]
+
+
+def test_an_upgrade_that_was_left_half_done_is_finished_first_without_soak_or_approval() -> None:
+    rules = waves(
+        rings=[{"name": "canary", "match": {"x": "y"}, "soak": "9d"}, {"name": "rest", "approve": True}], max_parallel=1
+    )
+    half = cluster("z", "rest", version="1.36.0", pools_behind=("web",))
+    state = FleetState((cluster("c", "canary"), half), running=(Running("c", "1.36.0", at(MONDAY)),), offers=NEXT)
+    assert not decide(rules, state, at(MONDAY)).starts, "the limit holds for it too"
+    (start,) = decide(rules, FleetState((half,), offers=NEXT), at(MONDAY)).starts
+    assert (start.to, start.reason) == ("1.36.0", "pools web are behind the control plane at 1.36.0")
+
+
+def test_what_a_check_refused_is_tried_again_in_the_next_window_not_in_this_one() -> None:
+    refused = Attempt("1.36.0", at("2026-06-06T02:00"), at("2026-06-06T02:01"), Outcome.BLOCKED)
+    member = cluster("c", "all", windows=("Sat 02:00-06:00",), attempts=(refused,))
+    fleet = world(waves(rings=[{"name": "all"}]), [member], NEXT, "2026-06-06T03:00").run("2026-06-14T00:00")
+    assert fleet.starts_of("c") == [("Sat 06-13 02:00", "c", "1.36.0")]
+    assert not fleet.last.halted
+
+
+END = {"1.35": "2026-06-20T00:00"}
+
+
+def ending(**rest: Any) -> list[Member]:
+    """A production cluster whose version's support ends on a Saturday, behind a canary that never gets there."""
+    given = {"windows": ("Sat 02:00-06:00",), "at_end_of_support": "upgrade"}
+    return [cluster("c1", "canary", by_hand=True), cluster("p1", "production", **(given | rest))]
+
+
+def test_in_the_last_window_before_the_end_of_support_soak_and_a_missing_approval_are_passed_over() -> None:
+    rules = waves(rings=[TWO[0], {"name": "production", "approve": True}])
+    offers = offer("1.35.1", "1.35.2", "1.36.0", ends=END)
+    fleet = world(rules, ending(), offers, MONDAY, grants=lambda *_: None).run("2026-06-13T02:00")
+    assert not fleet.starts_of("p1")
+    fleet.look()
+    assert fleet.starts_of("p1") == [("Sat 06-13 02:00", "p1", "1.36.0")]
+    assert fleet.verdict("p1").forced
+    assert "support of 1.35.1 ends" in fleet.verdict("p1").reason
+
+
+@pytest.mark.parametrize(
+    ("upgrades", "member"),
+    [
+        ({}, {"at_end_of_support": "warn"}),
+        ({}, {"expected": 5 * HOUR}),
+        ({"freezes": [{"from": "2026-06-01", "to": "2026-08-01"}]}, {}),
+        ({}, {"channel": "regular"}),
+        ({}, {"healthy": False}),
+    ],
+    ids=["only warn", "does not fit the window", "freeze", "channel", "ill"],
+)
+def test_the_end_of_support_goes_over_nothing_else(upgrades: dict[str, Any], member: dict[str, Any]) -> None:
+    offers = offer("1.35.1", "1.36.0", ends=END)
+    fleet = world(waves(rings=TWO, **upgrades), ending(**member), offers, MONDAY).run("2026-07-01T00:00")
+    assert not fleet.starts_of("p1")
+
+
+def test_the_end_of_support_goes_over_no_halt_and_no_refusal() -> None:
+    offers = offer("1.35.1", "1.36.0", ends=END)
+    failed = Attempt("1.36.0", at(MONDAY), at(MONDAY) + HOUR, Outcome.FAILED)
+    broken = [cluster("c1", "canary", attempts=(failed,)), ending()[1]]
+    assert not world(waves(rings=TWO), broken, offers, MONDAY).run("2026-07-01T00:00").starts_of("p1")
+    asks = waves(rings=[TWO[0], {"name": "production", "approve": True}])
+    fleet = world(asks, ending(), offers, MONDAY).add(Answer("production", "1.36.0", granted=False, at=at(MONDAY)))
+    assert not fleet.run("2026-07-01T00:00").starts_of("p1")
+
+
+def test_when_the_last_window_before_the_end_was_missed_the_next_one_serves() -> None:
+    offers = offer("1.35.1", "1.36.0", ends=END)
+    fleet = world(waves(rings=TWO), ending(), offers, MONDAY).outage(until="2026-06-21T00:00").run("2026-07-01T00:00")
+    assert fleet.starts_of("p1") == [("Sat 06-27 02:00", "p1", "1.36.0")]
+
+
+def test_a_cluster_that_is_being_upgraded_is_left_alone() -> None:
+    state = FleetState((cluster("c", "all"),), running=(Running("c", "1.36.0", at(MONDAY)),), offers=NEXT)
+    decision = decide(waves(rings=[{"name": "all"}]), state, at(MONDAY) + HOUR)
+    assert not decision.starts
+    assert decision.verdicts[0].reason == "its upgrade to 1.36.0 is under way since 2026-06-01 00:00 UTC"
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        decide(None, FleetState(), datetime(2026, 6, 1))  # noqa: DTZ001
+    with pytest.raises(ValueError, match="time zone"):
+        decide(None, FleetState((cluster("c", reached=datetime(2026, 6, 1)),)), at(MONDAY))  # noqa: DTZ001
+
+
+def test_a_forecast_says_when_to_what_and_why_no_further() -> None:
+    offers = offer("1.35.1", "1.36.0", v1_37_0="2026-08-12T00:00")
+    members = [*six(windows=("Sat 02:00-06:00",)), cluster("odd", "production", windows=())]
+    members.append(cluster("huge", "production", windows=("Sat 02:00-06:00",), expected=5 * HOUR))
+    told = forecast(waves(rings=RINGS), FleetState(tuple(members), offers=offers), at(MONDAY))
+    assert [(f"{move.begins:%m-%d}", move.version, move.to) for move in told.moves if move.name == "p1"] == [
+        ("06-20", "1.35.1", "1.36.0"),
+        ("08-29", "1.36.0", "1.37.0"),
+    ]
+    stays = {each.name: each.reason for each in told.stays}
+    assert stays["p1"] == "1.37.0 is the newest that channel rapid allows"
+    assert stays["odd"] == "it has no maintenance window"
+    assert stays["huge"] == "the upgrade to 1.36.0 takes about 5h, and the window closes in 4h"
+
+
+def test_a_forecast_begins_with_what_is_under_way() -> None:
+    state = FleetState((cluster("c", "all"),), running=(Running("c", "1.36.0", at(MONDAY) - HOUR / 2),), offers=NEXT)
+    (move,) = forecast(waves(rings=[{"name": "all"}]), state, at(MONDAY), period=7 * DAY).moves
+    assert (move.begins, move.ends) == (at(MONDAY) - HOUR / 2, at(MONDAY) + HOUR / 2)
+
+
+def test_a_member_is_read_from_its_spec() -> None:
+    spec = Cluster.model_validate(
+        {
+            "name": "shop-eu",
+            "labels": {"stage": "prod", "app": "shop"},
+            "provider": {"kind": "kwok"},
+            "kubernetes": {"version": "1.35", "channel": "regular"},
+            "policy": {"upgrade": {"approve": True, "at_end_of_support": "upgrade"}},
+        }
+    )
+    rules = Upgrades.model_validate(
+        {
+            "rings": [RINGS[0], RINGS[2] | {"windows": ["Tue 09:00-15:00"]}],
+            "never_together": [["x", "y"], [{"app": "shop"}]],
+        }
+    )
+    known = {"version": "1.35.1", "reached": at(MONDAY), "health_since": at(MONDAY), "expected": timedelta(hours=2)}
+    member = member_of(spec, rules, **known)
+    assert (member.ring, member.windows, member.mutexes) == ("production", ("Tue 09:00-15:00",), frozenset({1}))
+    assert (member.channel, member.by_hand, member.at_end_of_support) == ("regular", True, "upgrade")
+    own = spec.model_copy(update={"labels": {}}).model_dump(mode="json")
+    own["policy"]["maintenance"] = {"window": "Sat 02:00-06:00", "ring": "canary"}
+    member = member_of(Cluster.model_validate(own), rules, **known)
+    assert (member.ring, member.windows) == ("canary", ("Sat 02:00-06:00",))
+    assert member_of(spec, None, **known).windows == ()
+
+
+def test_rules_survive_the_store() -> None:
+    rules = waves(
+        holidays=Holidays(events=(Holiday(first=date(2026, 12, 25), rule="FREQ=YEARLY"),)),
+        rings=RINGS,
+        freezes=[{"from": "2026-12-20", "to": "2027-01-06"}],
+        never_together=[["a", {"app": "shop"}]],
+    )
+    assert Waves.model_validate_json(rules.model_dump_json()) == rules
