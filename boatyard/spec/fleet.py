@@ -51,14 +51,15 @@ class Fleet(Model):
     """What `upgrades` says, with the days of its holidays' file; None where it says nothing."""
 
 
-def load_fleet(folder: Path) -> Fleet:
+def load_fleet(folder: Path, file: Path | None = None) -> Fleet:
     """Every cluster and template of a folder. `NotFound` without the folder or its fleet.yaml; `InvalidSpec` with all
-    problems of all files."""
+    problems of all files. file: taken for its fleet.yaml, to see what another one would mean."""
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder}.")
     problems: list[Problem] = []
     lines: list[str] = []
-    head = _head(folder / FLEET_FILE, problems)
+    file = file if file is not None else folder / FLEET_FILE
+    head = _head(file, problems)
     defaults = head.get("defaults") or Node("mapping", head.mark)
     found = _Found()
     for path in _files(folder):
@@ -71,7 +72,7 @@ def load_fleet(folder: Path) -> Fleet:
         for document in documents:
             _take(document, defaults, found, problems)
     _same_names(found, problems)
-    waves = _waves(folder, head, found, problems, lines)
+    waves = _waves(file.parent, head, found, problems, lines)
     if problems or lines:
         raise InvalidSpec([*lines, *(load.refuse(problems).problems if problems else ())])
     fields = head.data()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boatyard.cli.failure import shown
+from boatyard.cli.group import Group, add
 from boatyard.cli.output import Cell, Out, ago
-from boatyard.cli.verb import Verb, verb
+from boatyard.cli.verb import verb
 
 if TYPE_CHECKING:
     from boatyard.aws.account import Account
@@ -25,17 +26,6 @@ ORPHANS = 2
 EXAMPLE = 22
 """Letters of a name in the table; --json has the whole."""
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
-
-
-class Group(click.Group):
-    """`boatyard aws`: takes the global options, as verbs do, and hands them on to its commands."""
-
-    examples = ("boatyard aws policy reader --state s3://example-kops", "boatyard aws orphans --region eu-central-1")
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples"):
-            for example in self.examples:
-                formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
 
 @click.group(
@@ -54,9 +44,10 @@ def command(ctx: click.Context, as_json: bool, home: str | None) -> None:
     above["home"] = home or above.get("home")
 
 
-def _add(name: str, function: Verb) -> None:
-    function.name = name
-    command.add_command(function, name)
+command.examples = (
+    "boatyard aws policy reader --state s3://example-kops",
+    "boatyard aws orphans --region eu-central-1",
+)
 
 
 @verb(
@@ -126,7 +117,7 @@ def _policy(
     return _merged(documents)
 
 
-_add("policy", policy)
+add(command, "policy", policy)
 
 
 def _buckets(
@@ -225,7 +216,7 @@ def orphans(
     return ORPHANS if lost else 0
 
 
-_add("orphans", orphans)
+add(command, "orphans", orphans)
 
 
 class _Accounts:
