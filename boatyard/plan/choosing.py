@@ -25,6 +25,10 @@ class Choice:
     halt: str | None = None
 
 
+def _takes(choice: Choice) -> tuple[str | None, str | None, bool]:
+    return choice.to, choice.in_need, choice.halt is None
+
+
 class Choices:
     """Choices by key, remembered until a fact changes."""
 
@@ -38,7 +42,7 @@ class Choices:
         self._answers: dict[tuple[str, str], Answer] = {}
         self._known: dict[Key, Choice] = {}
         self.asks: set[Ask] = set()
-        """Approvals that were missing for a choice since `forget` was last called."""
+        """Approvals that were missing for a choice since `renew` was last called."""
         for answer in answers:
             self.answer(answer)
 
@@ -48,10 +52,12 @@ class Choices:
         if before is None or (before.at, not before.granted) < (answer.at, not answer.granted):
             self._answers[answer.ring, answer.target] = answer
 
-    def forget(self) -> None:
-        """A fact has changed."""
-        self._known.clear()
+    def renew(self, keys: Iterable[Key]) -> set[Key]:
+        """A fact has changed: choose anew for these keys. Those whose clusters take something else now than before."""
+        before, self._known = self._known, {}
         self.asks.clear()
+        now = {key: _takes(self.of(key)) for key in keys}
+        return {key for key, takes in now.items() if key not in before or _takes(before[key]) != takes}
 
     def of(self, key: Key) -> Choice:
         """What clusters of that key take."""

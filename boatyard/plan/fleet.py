@@ -1,6 +1,6 @@
 """The fleet as the scheduler of upgrades sees it: immutable values, gathered by whoever asks for a decision.
 
-All moments have a time zone. What a value is called in docs/upgrades.md it is called here.
+All moments have a time zone. What a value is called in docs/waves.md it is called here.
 """
 
 from collections.abc import Mapping

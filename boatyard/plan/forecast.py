@@ -87,7 +87,7 @@ class _Run:
         while now < end:
             asked = self._look(now)
             now = self._next(now, asked)
-        self._scheduler.choices.forget()
+        self._scheduler.choices.renew(())
         return Forecast(
             since=self._since,
             until=end,

@@ -184,9 +184,9 @@ class Halts:
 
     def failed_at(self, seat: Seat) -> str | None:
         """The version at which a cluster failed, as long as that is neither mended nor lifted."""
-        if self._rules is None:
-            return None
         member = seat.member
+        if self._rules is None or not member.attempts:
+            return None
         lifted = self._lifted.get(member.ring or "")
         ended = [attempt for attempt in member.attempts if attempt.outcome is not Outcome.BLOCKED]
         if not ended:

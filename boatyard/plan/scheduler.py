@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from boatyard.plan.admission import FLEET, Admission
 from boatyard.plan.choosing import Choices
@@ -92,16 +91,16 @@ class Scheduler:
         if self._coming and self._coming[-1] <= now:
             self._take_offers(now)
         facts = self._proofs.settle(now)
-        renew = bool(facts) or self._stale
-        if renew:
+        changed: set[Key] = set()
+        if facts or self._stale:
             self._stale = False
-            self.choices.forget()
-            for key in {key for lanes in self._lanes.values() for key in lanes}:
-                self.choices.of(key)
+            changed = self.choices.renew({key for lanes in self._lanes.values() for key in lanes})
         fresh = self._opening_now(now)
-        for texts in [*self._open] if renew else fresh:
-            for seat in chain.from_iterable(list(self._lanes[texts].values())):
-                self._enter(seat, self._open[texts])
+        for texts, opening in self._open.items() if changed else [(texts, self._open[texts]) for texts in fresh]:
+            for key, seats in self._lanes[texts].items():
+                if key in changed or texts in fresh:
+                    for seat in seats:
+                        self._enter(seat, opening)
         starts: list[Start] = []
         for seat, to in self.admission.admit(functools.partial(self._judge, now)):
             choice = self.choices.of(seat.key)

@@ -36,7 +36,7 @@ class FleetFile(Model):
     defaults: dict[str, Any] = {}
     """Anything a cluster's file may say but its name; laid under every cluster and template, key by key."""
     upgrades: Upgrades | None = None
-    """In which order, when and how many at a time scheduled upgrades go through the fleet; see docs/upgrades.md."""
+    """In which order, when and how many at a time scheduled upgrades go through the fleet; see docs/waves.md."""
 
 
 class Fleet(Model):

@@ -1,6 +1,6 @@
 """`upgrades` of a fleet.yaml: in which order, when and how many at a time scheduled upgrades go through the fleet.
 
-docs/upgrades.md says in prose what each word does; boatyard/plan/waves.py does it.
+docs/waves.md says in prose what each word does; boatyard/plan/waves.py does it.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Waves through a fleet, each test one sentence of docs/upgrades.md. The same on real control planes: tests/e2e."""
+"""Waves through a fleet, each test one sentence of docs/waves.md. The same on real control planes: tests/flows/test_waves.py."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
