@@ -201,7 +201,7 @@ def test_other_control_plane_nodes_are_refused_before_anything_is_done(place: Pl
 def test_it_goes_one_minor_up(place: Place) -> None:
     wanted = place.spec("1.36")
     steps = [(Verb.UPGRADE_CONTROL_PLANE, NAME), (Verb.UPGRADE_POOL, "web"), (Verb.UPGRADE_POOL, "batch")]
-    assert place.apply(wanted) == steps
+    assert [each for each in place.apply(wanted) if each[0] is not Verb.VALIDATE] == steps
     seen = place.driver(wanted).observe()
     assert seen.version is not None
     kubelets = {version for pool in seen.pools.values() for version in pool.versions.values()}
