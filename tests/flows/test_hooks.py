@@ -1,0 +1,103 @@
+"""Hooks that are Prefect deployments: waited for, their end taken as it is, cancelled when their time is over."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed, Failed, State
+
+from boatyard.clock import Deadline, SystemClock
+from boatyard.drivers.base import Env
+from boatyard.errors import Permanent
+from boatyard.plan.model import Step, Verb
+from boatyard.spec.models import Cluster
+from tasks.hooks import start_deployment
+from tests.faults.harness import until
+
+pytestmark = pytest.mark.server
+
+CLUSTER = Cluster.model_validate({"name": "shop", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.35"}})
+
+
+@flow(name="smoke")
+def smoke(of: str) -> None:
+    """Never run here: a worker's part is played by whoever sets the run's state."""
+
+
+@pytest.fixture
+def client() -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as found:
+        yield found
+
+
+@pytest.fixture
+def deployed(client: SyncPrefectClient) -> None:
+    client.create_deployment(client.create_flow(smoke), "production", enforce_parameter_schema=False)
+
+
+def runs(client: SyncPrefectClient) -> list[FlowRun]:
+    return [run for run in client.read_flow_runs() if run.name == "smoke-test of shop"]
+
+
+@contextmanager
+def ending(client: SyncPrefectClient, state: Callable[[], State[Any]]) -> Iterator[None]:
+    """A worker that ends the next run so."""
+    known = {run.id for run in runs(client)}
+
+    def work() -> None:
+        with get_client(sync_client=True) as own:
+            until(lambda: {run.id for run in runs(own)} - known, "the hook's run")
+            (new,) = {run.id for run in runs(own)} - known
+            own.set_flow_run_state(new, state(), force=True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    thread.join()
+
+
+def start(tmp_path: Path, name: str = "smoke/production", **params: Any) -> list[str]:
+    lines: list[str] = []
+    clock = SystemClock()
+    env = Env(tmp_path, clock, Deadline.after(60, "the hook", clock), lambda name: Path(name), report=lines.append)
+    known = {"deployment": name, "parameters": {"of": "shop"}, "timeout": 30.0, "retries": 0, "on_failure": "stop"}
+    step = Step(id="hook", verb=Verb.RUN_HOOK, target="smoke-test", reason="for the test", params=known | params)
+    start_deployment(step, None, CLUSTER, env)  # type: ignore[arg-type]
+    return lines
+
+
+def test_a_deployment_that_nobody_has_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="hook smoke-test failed: this Prefect server has no deployment smoke/other"):
+        start(tmp_path, "smoke/other")
+
+
+@pytest.mark.usefixtures("deployed")
+def test_it_is_waited_for_and_gets_its_parameters(tmp_path: Path, client: SyncPrefectClient) -> None:
+    with ending(client, Completed):
+        assert start(tmp_path) == ["flow run smoke-test of shop of deployment smoke/production is Completed"]
+    assert runs(client)[0].parameters == {"of": "shop"}
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_run_that_fails_fails_the_hook(tmp_path: Path, client: SyncPrefectClient) -> None:
+    with (
+        ending(client, lambda: Failed(message="the shop is closed")),
+        pytest.raises(Permanent, match=r"hook smoke-test failed: .*is Failed: the shop is closed\."),
+    ):
+        start(tmp_path)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_run_that_takes_too_long_is_cancelled(tmp_path: Path, client: SyncPrefectClient) -> None:
+    known = {run.id for run in runs(client)}
+    with pytest.raises(Permanent, match=r"hook smoke-test failed: .*did not end in 1 s\."):
+        start(tmp_path, timeout=1.0)
+    (late,) = [run for run in runs(client) if run.id not in known]
+    assert late.state is not None
+    assert late.state.is_cancelling() or late.state.is_cancelled()
