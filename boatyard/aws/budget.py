@@ -26,6 +26,7 @@ class Rate:
     burst: int
 
 
+# Those of EC2, ELB and Route 53 were read again on 2026-11-25 in public copies of the pages named.
 RATES: Mapping[str, Rate] = {
     # Route 53 developer guide, quotas on API requests: five a second and account, for all of the API together.
     "route53": Rate(5, 5),

@@ -9,7 +9,8 @@ from datetime import date
 AS_OF = date(2026, 1, 19)
 SOURCE = (
     "on-demand list prices of us-east-1: instances as in AWS's price list of that day (the table that Karpenter "
-    "publishes), the rest from AWS's pricing pages for EBS, VPC, Elastic Load Balancing, Route 53 and S3"
+    "publishes); the rest checked on 2026-11-25 against public copies of AWS's pricing pages, except (not confirmed) "
+    "volumes of type st1, sc1 and standard, provisioned IOPS of io1/io2, gateway load balancers, interface endpoints"
 )
 HOURS = 730
 """Hours of a month, as AWS counts."""
@@ -38,20 +39,28 @@ _EXACT = {
 }  # fmt: skip
 _SIZES = {"nano": 1 / 16, "micro": 1 / 8, "small": 1 / 4, "medium": 1 / 2, "large": 1.0, "xlarge": 2.0}
 
+# gp3, gp2 and snapshots: EBS pricing page, US East (N. Virginia), as others read it on 2026-09-29; io1's GiB: an
+# example of the RDS pricing page, same day; gp3's IOPS and throughput: several public tables. The rest is unconfirmed.
 _GIB = {"gp3": 0.08, "gp2": 0.10, "io1": 0.125, "io2": 0.125, "st1": 0.045, "sc1": 0.015, "standard": 0.05}
+# Unconfirmed, like io1's 0.065 for each provisioned IOPS below.
 _IO2_TIERS = ((32_000, 0.065), (64_000, 0.046), (None, 0.032))
 _SNAPSHOT_GIB = 0.05
-_S3_GIB = 0.023
+_S3_GIB = 0.023  # of the first 50 TB; public copies of the S3 pricing page
 
 NAT_GATEWAY = 0.045 * HOURS
+"""Several public tables for us-east-1; other regions differ (0.056 in Mumbai)."""
 PUBLIC_ADDRESS = 0.005 * HOURS
+"""AWS news blog, "New - AWS Public IPv4 Address Charge": all of them, in all regions, since 2024-02-01."""
 NETWORK_LOAD_BALANCER = 0.0225 * HOURS
-"""Also an Application Load Balancer's."""
+"""Also an Application Load Balancer's: the ELB pricing page's example for us-east-1, as read by others on 2026-09."""
 GATEWAY_LOAD_BALANCER = 0.0125 * HOURS
+"""Unconfirmed."""
 CLASSIC_LOAD_BALANCER = 0.025 * HOURS
+"""Public tables for us-east-1."""
 INTERFACE_ENDPOINT = 0.01 * HOURS
-"""In one zone."""
+"""In one zone. Unconfirmed."""
 HOSTED_ZONE = 0.50
+"""Each of the first 25; 0.10 for each further one, which is not told apart here."""
 
 
 def instance(kind: str) -> float | None:

@@ -12,7 +12,8 @@ from boatyard.aws.network import own_vpc
 
 @dataclass(frozen=True)
 class Quota:
-    """One limit. default: what AWS documents that an account gets unless it has asked for more."""
+    """One limit. default: what an account gets unless it has asked for more; only used, with a warning, where the
+    account's own limit may not be read. These defaults could not be checked again against AWS's pages."""
 
     service: str
     code: str

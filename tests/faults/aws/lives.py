@@ -22,7 +22,7 @@ from boatyard.drivers.base import Env
 from boatyard.drivers.kops.driver import Driver
 from boatyard.plan.model import Observed, Phase
 from boatyard.sandbox.aws import Faults, Sandbox
-from boatyard.sandbox.aws.faults import KINDS
+from boatyard.sandbox.aws.faults import KINDS, STALE
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.tools.toolbox import Toolbox
@@ -99,6 +99,8 @@ class Life:
     worker: Worker
     folder: Path
     alone: bool
+    stale: bool = False
+    """Half of the runs meet nothing but old answers, and many of them."""
     told: list[str] = field(default_factory=list)
     """One line a run."""
     _runs: int = 0
@@ -175,6 +177,8 @@ class Life:
         assert ended.well, f"{ended.outcome}\n{ended.log[-3000:]}"
 
     def _faults(self) -> Faults:
+        if self.stale and self.chance.random() < 0.5:
+            return Faults(self.chance.randrange(10**6), self.chance.uniform(0.2, 0.8), (STALE,), burst=3)
         kinds = tuple(self.chance.sample(KINDS, self.chance.randint(1, len(KINDS))))
         rate = 10 ** self.chance.uniform(-3, -1)
         return Faults(self.chance.randrange(10**6), rate, kinds, burst=self.chance.randint(1, 6))

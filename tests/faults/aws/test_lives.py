@@ -1,8 +1,8 @@
 """300 runs with faults of AWS and SIGKILL anywhere: each ends converged or with one clear sentence; nothing is left.
 
 48 lives of five deeds on an account without API servers, where all that is done is done in AWS, and 12 on one whose
-clusters live. BOATYARD_FAULTS=all runs them all, which takes three quarters of an hour; the
-sample is one life of each.
+clusters live. 12 more are of the deeds that replace machines, with many old answers. BOATYARD_FAULTS=all runs them all,
+which takes an hour; the sample is one life of the first two kinds.
 """
 
 import os
@@ -22,7 +22,7 @@ from tests.faults.aws.lives import ZONE, Life, Worker
 
 pytestmark = pytest.mark.twin
 
-ALONE, LIVING = range(48), range(48, 60)
+ALONE, LIVING, REPLACING = range(48), range(48, 60), range(60, 72)
 SEED_OF_A_SECOND_VPC = 173
 _ALL = os.environ.get("BOATYARD_FAULTS") == "all"
 
@@ -180,3 +180,19 @@ def wake(life: Life) -> None:
 
 
 MOVES = [scale, another_pool, relabel, reconfigure, upgrade, rotate, sleep, wake]
+REPLACE: list[Callable[[Life], None]] = [reconfigure, upgrade, rotate]
+
+
+@pytest.mark.parametrize("number", lives(REPLACING, ()))
+def test_machines_are_replaced_among_old_answers(
+    number: int, living: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]
+) -> None:
+    """By a new setting, another version, new keys: what the sample of moves above seldom comes to."""
+    life = Life(number, *living, place / f"life-{number}", alone=False, stale=True)
+    tell(life)
+    life.quietly("repair")
+    before = raw.everything(life.sandbox)
+    life.quietly("create_all")
+    for move in life.chance.sample(REPLACE, 2):
+        move(life)
+    life.run("delete", lambda: life.gone(before))
