@@ -103,7 +103,9 @@ class Rolling:
         while (scene := self._look()) and (group := scene.group(name)) is not None:
             old = oldest_first(scene, [machine for machine in group.members if machine.outdated])
             if not group.detached and (not old or (canary and len(old) < len(group.members))):
-                break
+                if self._settled(name, canary=canary):
+                    return
+                continue
             most = 1 if canary else at_most(surge, group.desired)
             leave = self._next(scene, old, most - len(group.detached))
             self._discourage(scene, leave if canary else old)
@@ -114,6 +116,21 @@ class Rolling:
             drain_and_end(self._reach, self._client, scene, leaving, self._drain_timeout, self._end)
             self._wait(f"pool {name}", partial(self._gone, {each.id for each in leaving}))
         self._wait(f"pool {name}", lambda: unsettled(self._look(), name))
+
+    def _settled(self, name: str, *, canary: bool) -> bool:
+        """Wait until the pool is whole. False once AWS tells of a machine that is still to go: the answer before, by
+        which there was none, may have been one of a moment ago."""
+        left: list[str] = []
+
+        def lacks() -> str:
+            scene = self._look()
+            group = scene.group(name)
+            members = group.machines if group is not None else ()
+            left[:] = [each.id for each in members if each.detached or (each.outdated and not canary)]
+            return "" if left else unsettled(scene, name)
+
+        self._wait(f"pool {name}", lacks)
+        return not left
 
     def _next(self, scene: Scene, old: Sequence[Machine], most: int) -> list[Machine]:
         """Machines that never joined, then those whose pods' budgets have head-room."""

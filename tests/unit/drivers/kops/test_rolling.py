@@ -1,7 +1,9 @@
 """Which machine is next, and what a group or a control plane still lacks."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -9,10 +11,12 @@ from boatyard.clock import Deadline, ManualClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
 from boatyard.drivers.kops.nodes import STATIC, static_pods_missing
-from boatyard.drivers.kops.rolling import next_old, oldest_first
+from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.rolling import Rolling, next_old, oldest_first
 from boatyard.drivers.kops.scene import Scene, unsettled
 from boatyard.drivers.kops.waiting import Lookout
 from boatyard.errors import DeadlineExceeded, Permanent, Temporary
+from boatyard.kube.client import Client
 
 NAMES = ("i-1", "i-2", "i-3")
 
@@ -129,3 +133,29 @@ def test_a_busy_server_is_waited_for_a_refusal_is_not(env: Env) -> None:
     Lookout(env).until(busy)
     with pytest.raises(Permanent, match="no"):
         Lookout(env).until(refused)
+
+
+@pytest.mark.parametrize(
+    ("canary", "answers", "whole"),
+    [
+        (False, [[*WHOLE]], True),
+        (False, [[*WHOLE[:2]], [*WHOLE]], True),
+        (False, [[*WHOLE[:2]], [*WHOLE[:2], replace(WHOLE[2], outdated=True, detached=True)]], False),
+        (False, [[*WHOLE[:2], replace(WHOLE[2], outdated=True)]], False),
+        (True, [[*WHOLE[:2], replace(WHOLE[2], outdated=True)]], True),
+    ],
+)
+def test_a_pool_is_done_only_when_aws_tells_of_no_old_machine_late_either(
+    env: Env, monkeypatch: pytest.MonkeyPatch, canary: bool, answers: list[list[Machine]], whole: bool
+) -> None:
+    """The first answer may be one of a moment ago, while the node of an old machine is still there."""
+    told = iter(answers)
+    rolling = Rolling(cast(Reach, SimpleNamespace(env=env)), cast(Client, None), drain_timeout=1)
+    monkeypatch.setattr(rolling, "_look", lambda: scene(next(told), JOINED))
+
+    def until(what: str, lacks: Callable[[], str]) -> None:
+        Lookout(env).until(lacks)
+
+    monkeypatch.setattr(rolling, "_wait", until)
+    assert rolling._settled("web", canary=canary) is whole
+    assert next(told, None) is None
