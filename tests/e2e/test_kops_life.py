@@ -223,7 +223,7 @@ def test_killed_at_any_moment_and_run_again_it_arrives(
     name, run = "cut.example.com", boatyard(env, folder)
     file = with_sandbox(sandbox, folder, name)
     run("prerequisites", file, "--fix")
-    for moment in ("registering", "tasks done", "to join", "create pool web: started"):
+    for moment in ("registering", "tasks done", "waiting for", "create pool web: started"):
         cut(env, folder, "apply", file, "--yes", at=moment)
     run("apply", file, "--yes")
     assert json.loads(run("validate", name, "--json").stdout)["ok"] is True

@@ -85,12 +85,14 @@ def _register(reach: Reach, record: Record, fleet: dict[str, ScalingGroup]) -> N
     """The record as the spec wants it. One that was applied before is only mended, never changed here."""
     if record.applied and fleet:
         return
-    wanted = documents(reach.cluster, full_version(reach, reach.cluster.kubernetes.version))
+    version = full_version(reach, reach.cluster.kubernetes.version)
+    wanted = documents(reach.cluster, version)
     if record.cluster is None:
         reach.env.report(f"registering {reach.name} in {reach.provider.state_store}")
         reach.kops.create(wanted)
     else:
-        known = {_name(each): each for each in record.documents}
+        keeps_images = record.version == version
+        known = {_name(each): each if keeps_images else _without_image(each) for each in record.documents}
         told = render.differences(wanted, record.documents)
         if told:
             reach.env.report(f"{reach.name} was registered but never made: taking it up")
@@ -101,6 +103,11 @@ def _register(reach: Reach, record: Record, fleet: dict[str, ScalingGroup]) -> N
                 reach.kops.delete_group(name)
     if reach.provider.ssh_key is not None:
         reach.kops.add_ssh_key(Path(reach.provider.ssh_key).expanduser())
+
+
+def _without_image(document: Document) -> Document:
+    """`kops create cluster` writes down the channel's image for its Kubernetes; another one wants another image."""
+    return document | {"spec": {key: value for key, value in document["spec"].items() if key != "image"}}
 
 
 def _name(document: Document) -> tuple[str, str]:

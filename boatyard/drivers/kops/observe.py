@@ -68,7 +68,8 @@ def unfinished(record: Record, fleet: Mapping[str, ScalingGroup]) -> Observed | 
     control = [fleet[name] for name in record.control_plane if name in fleet]
     if not record.applied or not control:
         why = "it was registered with kOps, but " + ("not all of it was made" if fleet else "never made")
-        return Observed(phase=Phase.PARTIAL, version=record.version, detail=why)
+        # What was never made runs no version: it is registered anew as the spec says, and nothing is upgraded.
+        return Observed(phase=Phase.PARTIAL, version=record.version if record.applied and fleet else None, detail=why)
     asleep = [group for group in fleet.values() if group.remembered is not None]
     if not asleep:
         return None

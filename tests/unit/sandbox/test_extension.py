@@ -252,6 +252,16 @@ def test_a_subnet_in_use_is_not_deleted(ec2: Any, scaling: Any, account: Sandbox
     ec2.delete_subnet(SubnetId=network.subnets[0])
 
 
+def test_a_rule_for_a_protocol_without_ports_needs_none(ec2: Any, network: Network) -> None:
+    """As kOps makes one for Calico."""
+    made = ec2.create_security_group(GroupName="ip-in-ip", Description="x", VpcId=network.vpc)["GroupId"]
+    permission = {"IpProtocol": "4", "UserIdGroupPairs": [{"GroupId": made}]}
+    ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=[permission])
+    (found,) = ec2.describe_security_groups(GroupIds=[made])["SecurityGroups"][0]["IpPermissions"]
+    assert (found["IpProtocol"], found["UserIdGroupPairs"][0]["GroupId"]) == ("4", made)
+    ec2.delete_security_group(GroupId=made)
+
+
 def test_a_deleted_subnet_leaves_its_route_table(ec2: Any) -> None:
     network = Network(ec2, "10.7.0.0/16")
     table = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]

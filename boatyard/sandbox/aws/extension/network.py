@@ -6,12 +6,15 @@ from boatyard.sandbox.aws.extension.mend import mend
 
 
 def install() -> None:
-    """Mend moto's subnets, network interfaces, NAT gateways and DHCP options."""
+    """Mend moto's subnets, network interfaces, security group rules, NAT gateways and DHCP options."""
     _nat_gateways()
     _dhcp_options()
     from moto.ec2.exceptions import DependencyViolationError
     from moto.ec2.models.instances import Instance
+    from moto.ec2.models.security_groups import SecurityGroupRule
     from moto.ec2.models.subnets import SubnetBackend
+
+    mend(SecurityGroupRule, "__init__")(_rule)
 
     @mend(SubnetBackend, "delete_subnet")
     def delete_subnet(original: Any, backend: Any, subnet_id: str) -> Any:
@@ -32,6 +35,25 @@ def install() -> None:
             if not nic.get("NetworkInterfaceId"):
                 nic.setdefault("DeleteOnTermination", True)
         original(instance, nics, **kwargs)
+
+
+def _rule(
+    original: Any,
+    rule: Any,
+    ec2_backend: Any,
+    ip_protocol: str,
+    group_id: str,
+    from_port: str | None,
+    to_port: str | None,
+    *args: Any,
+    **kwargs: Any,
+) -> None:
+    """A protocol without ports, such as Calico's IP in IP, needs none."""
+    without = from_port is None and to_port is None
+    ports = (0, 0) if without else (from_port, to_port)
+    original(rule, ec2_backend, ip_protocol, group_id, *ports, *args, **kwargs)
+    if without:
+        rule.from_port = rule.to_port = None
 
 
 def _dhcp_options() -> None:

@@ -103,13 +103,17 @@ def test_registered_and_never_made_is_partial_and_taken_up(place: Place) -> None
 
     wanted = place.spec(ssh_access=["192.0.2.0/24"], zones=["us-east-1a", "us-east-1b", "us-east-1c"])
     other = wanted.model_copy(update={"control_plane": wanted.control_plane.model_copy(update={"count": 3})})
-    place.reach().kops.create(documents(other, "1.35.5")[:4])  # cut off before the pool, then the spec was changed
+    registered = documents(other, "1.34.8")[:4]  # cut off before the pool, then the spec was changed
+    registered[1]["spec"]["image"] = "099720109477/ubuntu/images/of-another-time"
+    place.reach().kops.create(registered)
     seen = place.driver().observe()
-    assert (seen.phase, seen.version) == (Phase.PARTIAL, "1.35.5")
+    assert (seen.phase, seen.version) == (Phase.PARTIAL, None)
     assert "never made" in seen.detail
     place.driver().create()
     assert place.driver().observe().phase is Phase.RUNNING
-    assert place.reach().store.read().control_plane == ["control-plane-us-east-1a"]
+    record = place.reach().store.read()
+    assert (record.version, record.control_plane) == ("1.35.5", ["control-plane-us-east-1a"])
+    assert "image" not in record.groups["control-plane-us-east-1a"]["spec"]
     assert list(place.reach().fleet.read()) == ["control-plane-us-east-1a", "web"]
     assert any("taking it up" in line for line in place.said)
 

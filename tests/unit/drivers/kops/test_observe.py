@@ -62,6 +62,13 @@ def test_half_made_half_deleted_asleep(
     assert why in seen.detail
 
 
+def test_what_was_never_made_runs_no_version_whatever_is_registered(record: Record) -> None:
+    never, half = unfinished(replace(record, applied=False), {}), unfinished(record, {"web": group("web")})
+    assert never is not None
+    assert half is not None
+    assert (never.version, half.version) == (None, "1.35.5")
+
+
 def test_the_control_plane_runs_what_its_oldest_node_runs() -> None:
     assert running_version("1.36.1", [node("a", "1.36.1"), node("b", "1.35.10"), node("c", "1.35.9")]) == "1.35.9"
     assert running_version("1.36.1", []) == "1.36.1"
