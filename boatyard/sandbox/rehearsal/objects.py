@@ -18,6 +18,13 @@ SERVERS_OWN = {
 }
 _CONTROLLERS = {"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}
 """Kinds whose controllers run on the twin: what they own they make there anew."""
+KUBERNETES = {
+    *("admissionregistration.k8s.io", "apiextensions.k8s.io", "apps", "authentication.k8s.io", "authorization.k8s.io"),
+    *("autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io"),
+    *("flowcontrol.apiserver.k8s.io", "internal.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy"),
+    *("rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io", "storagemigration.k8s.io"),
+}
+"""Groups that a Kubernetes 1.33 to 1.36 API server knows; told to serve another one, it does not start."""
 _MEMBER = "boatyard.dev/stands-in"
 _NOBODY = {"matchExpressions": [{"key": "boatyard.dev/rehearsed-webhook", "operator": "Exists"}]}
 _HOOKS = {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
@@ -82,7 +89,7 @@ def beta_apis(api_versions: Iterable[str], custom: Iterable[str]) -> dict[str, b
     return {
         api: True
         for api in api_versions
-        if ("beta" in api or "alpha" in api) and api.partition("/")[0] not in foreign and "/" in api
+        if ("beta" in api or "alpha" in api) and api.partition("/")[0] in KUBERNETES - foreign
     }
 
 

@@ -5,6 +5,7 @@ Only `Rehearsal.read` and the look before it have to do with the real cluster, a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from boatyard.drivers.base import Report as Say
@@ -16,7 +17,8 @@ from boatyard.errors import BoatyardError, Fenced, NotFound, Permanent, Temporar
 from boatyard.kube.client import Client
 from boatyard.kube.health import pool_by
 from boatyard.kube.readonly import ReadOnlyClient
-from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
+from boatyard.plan.model import UPGRADING, Observed, Phase, Plan, Step, Verb
+from boatyard.plan.render import critical_path
 from boatyard.sandbox.rehearsal import load
 from boatyard.sandbox.rehearsal.budgets import for_ever
 from boatyard.sandbox.rehearsal.load import Answer
@@ -56,6 +58,8 @@ class Rehearsal:
     plan: Plan
     version: str
     """The cluster's minor."""
+    estimate: timedelta
+    """Of the whole upgrade, as its driver and its policy have it."""
     twin: Twin
     say: Say
     _began: float = 0.0
@@ -92,7 +96,7 @@ class Rehearsal:
         with self.twin.client() as client:
             refused = load.load(client, source.objects, deadline=env.deadline, fence=env.fence)
             self.say(f"{len(source.objects) - len(refused)} of {len(source.objects)} objects are on the twin")
-            with Watcher(client, env.clock, Findings(), pool_of=_twin_pool) as watcher:
+            with Watcher(client, env.clock, Findings()) as watcher:
                 limit = self.twin.env(LOADING, "waiting for the twin's pods").deadline
                 settled = watcher.wait_settled(source.pods.bound, quiet=QUIET, deadline=limit)
                 self._before, reasons = watcher.census(), watcher.reasons()
@@ -112,6 +116,7 @@ class Rehearsal:
                 self._drain(step)
             else:
                 self._carry_out(step)
+            if step.verb is Verb.UPGRADE_CONTROL_PLANE:
                 self._look_for_unloadable(str(Minor.parse(step.params["version"])))
         except (Fenced, Temporary):
             raise  # the lease is gone, or another try may mend it: steps go on where they were
@@ -145,12 +150,13 @@ class Rehearsal:
             spec=spec_digest(self.cluster),
             at=self.yard.clock.now(),
             seconds=round(self.yard.machine.monotonic() - self._began, 1),
+            estimate=self.estimate,
             objects=len(source.objects),
             nodes=len(source.nodes),
             pods=self._before.bound.total(),
             steps=tuple(steps),
             unloadable=tuple(self._unloadable.values()),
-            holds=(*source.stuck, *self._doubled, *self._held()),
+            holds=(*self._doubled, *self._held()),
             drained=tuple(self._findings.drained),
             waiting=(*self._waiting, *passing),
             gone=tuple(self._gone),
@@ -163,7 +169,9 @@ class Rehearsal:
     def _held(self) -> list[Hold]:
         found = self._findings.holds.found()
         sick = self.source.sick
-        return [sick[key].told(each) if (key := (each.namespace, each.name)) in sick else each for each in found]
+        told = [sick[key].told(each) if (key := (each.namespace, each.name)) in sick else each for each in found]
+        forced = self.cluster.policy.upgrade.force_after is not None
+        return [each.model_copy(update={"forced": forced}) for each in (*self.source.stuck, *told)]
 
     @property
     def source(self) -> Source:
@@ -174,9 +182,8 @@ class Rehearsal:
     def _pool_of(self, node: Mapping[str, Any]) -> str | None:
         return pool_by(driver_class(self.cluster.provider.kind).pool_label)(dict(node))
 
-    def _watcher(self, client: Client) -> Watcher:
-        clock = self.yard.machine
-        return Watcher(client, clock, self._findings, before=self._pending, pool_of=_twin_pool)
+    def _watcher(self, client: Client, draining: str | None = None) -> Watcher:
+        return Watcher(client, self.yard.machine, self._findings, before=self._pending, draining=draining)
 
     def _carry_out(self, step: Step) -> None:
         env = self.twin.env(time_limit(step, self.twin.cluster).total_seconds(), str(step))
@@ -185,7 +192,7 @@ class Rehearsal:
 
     def _drain(self, step: Step) -> None:
         env = self.twin.env(MAKING, "waiting for the twin's pods")
-        with self.twin.client() as client, self._watcher(client) as watcher:
+        with self.twin.client() as client, self._watcher(client, step.target) as watcher:
             watcher.wait_settled(_lasting(self._before), quiet=QUIET, deadline=env.deadline)
             self._undouble(client, watcher)
             with watcher.judging(self.say, env.fence):
@@ -224,10 +231,11 @@ def prepare(yard: Yard, name: str, to: str, twin: Twin, say: Say) -> Rehearsal:
         raise Unsafe(f"cluster {name} is {observed.phase}{why}; only a running one can be rehearsed.")
     wanted = wanting_version(cluster, driver, observed, to)
     env = yard.env(READ_LIMIT, f"planning the upgrade of {name}")
-    plan = upgrade_steps(plan_for(driver_for(wanted, env), wanted, observed, yard.settings.home))
+    whole = plan_for(driver_for(wanted, env), wanted, observed, yard.settings.home).only(*UPGRADING)
+    plan = upgrade_steps(whole)
     version = str(Minor.parse(observed.version))
     _possible(name, observed, version, str(Minor.parse(to)), plan)
-    return Rehearsal(yard, cluster, str(Minor.parse(to)), plan, version, twin, say)
+    return Rehearsal(yard, cluster, str(Minor.parse(to)), plan, version, critical_path(whole), twin, say)
 
 
 def _possible(name: str, observed: Observed, version: str, to: str, plan: Plan) -> None:
@@ -243,7 +251,8 @@ def _possible(name: str, observed: Observed, version: str, to: str, plan: Plan) 
 
 
 def _step_time(step: Step, seconds: float | None, error: str) -> StepTime:
-    return StepTime(key=step_key(step), what=str(step), seconds=seconds, estimate=step.expected, error=error)
+    what = f"{step} (canary)" if step.params.get("canary") else str(step)
+    return StepTime(key=step_key(step), what=what, seconds=seconds, estimate=step.expected, error=error)
 
 
 def _unloadable(client: Client, form: Form, answer: Answer, version: str) -> Unloadable:
@@ -266,10 +275,6 @@ def _unloadable(client: Client, form: Form, answer: Answer, version: str) -> Unl
         replacement=instead,
         reason=reason,
     )
-
-
-def _twin_pool(node: Mapping[str, Any]) -> str | None:
-    return pool_by("boatyard.dev/pool")(dict(node))
 
 
 def _lacking(before: Census, now: Census, reasons: Mapping[str, str]) -> list[Waiting]:

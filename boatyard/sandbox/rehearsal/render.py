@@ -1,7 +1,6 @@
 """A rehearsal's report for people: plain text for a terminal 80 columns wide, Markdown for the Prefect UI."""
 
 import textwrap
-from datetime import timedelta
 
 from boatyard.plan import model
 from boatyard.sandbox.rehearsal.report import Hold, Report, StepTime, Unloadable, Waiting
@@ -23,22 +22,18 @@ def verdict(report: Report) -> str:
     return f"{what} was rehearsed; {count} {'thing stands' if count == 1 else 'things stand'} in the way."
 
 
-def estimate(report: Report) -> timedelta:
-    """Of the real cluster, step after step, as far as its driver can tell."""
-    return sum((step.estimate for step in report.steps), timedelta())
-
-
 def sections(report: Report) -> dict[str, list[str]]:
     """Title → lines; what stands in the way comes first. Parts that have nothing to say are left out."""
-    for_ever = [_for_ever(each) for each in report.holds if each.for_ever]
+    for_ever = [each for each in report.holds if each.for_ever]
     afterwards = [_waiting(each) for each in report.waiting if each.at_the_end]
     meanwhile = [_waiting(each) for each in report.waiting if not each.at_the_end]
     found = {
         "Objects that do not load on the new version": [_unloadable(each) for each in report.unloadable],
-        "PodDisruptionBudgets that hold for ever": for_ever,
+        "PodDisruptionBudgets that hold for ever": [_for_ever(each) for each in for_ever if not each.forced],
         "Pods without a node afterwards": afterwards,
         "Steps that failed": [f"{each.what}: {each.error}" for each in report.steps if each.error],
         "Steps, on the twin and estimated for the cluster": [_step(each) for each in report.steps],
+        "PodDisruptionBudgets that the policy acts against": [_for_ever(each) for each in for_ever if each.forced],
         "PodDisruptionBudgets that held pods for a while": _for_a_while(report),
         "Nodes drained": _drained(report),
         "Pods that waited for a node meanwhile": meanwhile,
@@ -72,7 +67,7 @@ def _origin(report: Report) -> str:
     return (
         f"Rehearsed at {report.at:%Y-%m-%d %H:%M} UTC in {report.seconds:.0f} s on a twin with"
         f" {report.objects} objects, {model.nodes(report.nodes)} and {_pods(report.pods)}. The cluster itself was only"
-        f" read. It would take about {format_duration(estimate(report))}: an estimate by what its driver usually takes,"
+        f" read. It would take about {format_duration(report.estimate)}: an estimate by what its driver usually takes,"
         " without what budgets hold."
     )
 

@@ -11,7 +11,8 @@ from boatyard.spec.models import Cluster
 from boatyard.spec.types import Duration
 from boatyard.versions.minor import Minor
 
-UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.UPGRADE_POOL)
+UPGRADE = (Verb.UPGRADE_CONTROL_PLANE, Verb.PREPARE_POOL, Verb.UPGRADE_POOL)
+"""What a twin can show of an upgrade: not hooks, rests, or validations of what only plays its part."""
 FRESH = timedelta(days=7)
 """How long a rehearsal says something about an upgrade: objects and load change."""
 
@@ -47,6 +48,8 @@ class Hold(Model):
     """How long at least one pod could not leave for it, on the twin, where pods are ready within a second or two."""
     for_ever: bool = False
     """By the evidence in `why` it would never have let go: on the twin its pods were then deleted."""
+    forced: bool = False
+    """The policy (`policy.upgrade.force_after`) has such pods deleted against it, so it is not in the way."""
     owners: tuple[str, ...] = ()
     """Workloads of the pods it held: `Deployment shop/web`."""
     nodes: tuple[str, ...] = ()
@@ -104,6 +107,8 @@ class Report(Model):
     """Digest of what else decides; see `spec_digest`."""
     at: datetime
     seconds: float
+    estimate: Duration
+    """Of the whole upgrade of the real cluster, with its rests and validations, without what budgets hold."""
     objects: int
     """How many were brought onto the twin."""
     nodes: int
@@ -125,7 +130,7 @@ class Report(Model):
     def blockers(self) -> tuple[str, ...]:
         """A sentence for each thing that would stop the upgrade or break what runs."""
         found = [f"{each}: {each.reason}" for each in self.unloadable]
-        found += [f"{each} would hold for ever: {each.why}" for each in self.holds if each.for_ever]
+        found += [f"{each} would hold for ever: {each.why}" for each in self.holds if each.for_ever and not each.forced]
         found += [f"{each.workload}: {each.reason}" for each in self.waiting if each.at_the_end]
         return tuple(found + [f"{step.what} failed: {step.error}" for step in self.steps if step.error])
 
@@ -133,6 +138,10 @@ class Report(Model):
     def well(self) -> bool:
         """Every step was done, and nothing stands in the way."""
         return not self.blockers and all(step.seconds is not None for step in self.steps)
+
+
+_ASIDE = {"approve", "rehearse", "preflight", "waivers", "at_end_of_support", "before", "after", "pause", "rounds"}
+"""Parts of `policy.upgrade` that change nothing about what a twin can show."""
 
 
 def step_key(step: Step) -> str:
@@ -154,7 +163,7 @@ def upgrade_steps(plan: Plan) -> Plan:
 def spec_digest(cluster: Cluster) -> str:
     """Names what of a spec decides how an upgrade goes: not who owns it, when it sleeps or where it is going."""
     data = cluster.model_dump(mode="json", include={"name", "provider", "control_plane", "pools", "network", "apps"})
-    data["upgrade"] = cluster.policy.upgrade.model_dump(mode="json", exclude={"approve", "rehearse"})
+    data["upgrade"] = cluster.policy.upgrade.model_dump(mode="json", exclude=_ASIDE)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 

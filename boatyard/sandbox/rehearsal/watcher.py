@@ -14,6 +14,7 @@ from boatyard.clock import Clock, Deadline
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client, Event
 from boatyard.kube.eviction import Budget, Key, Pod, budgets_of, read_budget, read_pod
 from boatyard.kube.follow import Follower
+from boatyard.kube.health import pool_by_label
 from boatyard.kube.nodes import cordoned, name_of
 from boatyard.sandbox.rehearsal.holds import Holds
 from boatyard.sandbox.rehearsal.report import Drained, Waiting
@@ -56,7 +57,8 @@ class Findings:
 class Watcher:
     """A context manager: from entry to exit the twin is followed. `findings` go on from one watch to the next.
 
-    before: how many pods of each workload no node took before the upgrade; those are no news.
+    before: how many pods of each workload no node took before the upgrade; those are no news. draining: the pool whose
+    nodes are drained meanwhile, those that were cordoned before among them.
     """
 
     def __init__(
@@ -66,19 +68,17 @@ class Watcher:
         findings: Findings,
         *,
         before: Mapping[str, int] | None = None,
-        pool_of: Callable[[Json], str | None],
+        draining: str | None = None,
     ) -> None:
         self._client, self._clock, self._findings = client, clock, findings
-        self._before, self._pool_of = dict(before or {}), pool_of
+        self._before, self._draining = dict(before or {}), draining
         self._lock = threading.RLock()
         self._news = threading.Event()
         self._pods: dict[str, tuple[Pod, Json]] = {}
         self._names: dict[Place, str] = {}
         self._budgets: dict[Key, Budget] = {}
         self._sets: dict[Place, Json] = {}
-        self._cordoned: dict[str, tuple[float, str, int]] = {}
-        self._earlier: set[str] | None = None
-        self._nodes: dict[str, bool] = {}
+        self._cordoned: dict[str, tuple[float, int]] = {}
         self._missing = {_PODS, _BUDGETS, _NODES, _REPLICA_SETS}
         self._failure: BaseException | None = None
         self._changed = clock.monotonic()
@@ -197,8 +197,6 @@ class Watcher:
                 self._changed = self._clock.monotonic()
                 if event.type == "SYNCED":
                     self._missing.discard(path)
-                    if path == _NODES and self._earlier is None:
-                        self._earlier = {name for name, off in self._nodes.items() if off}
                 else:
                     tell(event)
             self._news.set()
@@ -256,19 +254,18 @@ class Watcher:
 
     def _node(self, event: Event) -> None:
         name, now = name_of(event.object), self._clock.monotonic()
+        pool = pool_by_label(event.object)
+        if pool is None or pool != self._draining:
+            return
         if event.type == "DELETED":
-            self._nodes.pop(name, None)
             if started := self._cordoned.pop(name, None):
-                since, pool, pods = started
+                since, pods = started
                 seconds = round(now - since, 1)
                 self._findings.drained.append(Drained(pool=pool, node=name, pods=pods, seconds=seconds))
-            return
-        self._nodes[name] = cordoned(event.object)
-        if not self._nodes[name]:
+        elif not cordoned(event.object):
             self._cordoned.pop(name, None)
-        elif name not in self._cordoned and self._earlier is not None and name not in self._earlier:
-            pods = sum(pod.node == name and not pod.stays for pod, _ in self._pods.values())
-            self._cordoned[name] = (now, self._pool_of(event.object) or "", pods)
+        elif name not in self._cordoned:
+            self._cordoned[name] = (now, sum(pod.node == name and not pod.stays for pod, _ in self._pods.values()))
 
     def _look(self, now: float) -> None:
         """Not at each event but when somebody waits for news: of many at once, one look is enough."""

@@ -54,6 +54,7 @@ def report(**changes: Any) -> Report:
         spec=spec_digest(cluster()),
         at=datetime(2026, 3, 1, tzinfo=UTC),
         seconds=60,
+        estimate=timedelta(minutes=5),
         objects=10,
         nodes=2,
         pods=4,

@@ -130,7 +130,14 @@ def test_workloads_are_counted_by_what_they_belong_to() -> None:
 
 
 def test_the_twin_serves_the_betas_that_the_cluster_serves_itself() -> None:
-    served = ["v1", "apps/v1", "storage.k8s.io/v1beta1", "example.com/v1beta1", "metrics.k8s.io/v1beta1"]
+    served = [
+        "v1",
+        "apps/v1",
+        "storage.k8s.io/v1beta1",
+        "example.com/v1beta1",
+        "metrics.k8s.io/v1beta1",
+        "cloud.k8s.io/v1alpha1",
+    ]
     assert objects.beta_apis(served, ["example.com", "metrics.k8s.io"]) == {"storage.k8s.io/v1beta1": True}
 
 
