@@ -171,7 +171,9 @@ class Rehearsal:
         sick = self.source.sick
         told = [sick[key].told(each) if (key := (each.namespace, each.name)) in sick else each for each in found]
         forced = self.cluster.policy.upgrade.force_after is not None
-        return [each.model_copy(update={"forced": forced}) for each in (*self.source.stuck, *told)]
+        known = {(each.namespace, each.name) for each in self.source.stuck}
+        seen = [each for each in told if (each.namespace, each.name) not in known]
+        return [each.model_copy(update={"forced": forced}) for each in (*self.source.stuck, *seen)]
 
     @property
     def source(self) -> Source:
