@@ -104,6 +104,7 @@ class Rehearsal:
         self._pending = dict(self._before.pending)
         self.say(f"{self._before.bound.total()} pods run on the twin, {self._before.pending.total()} have no node")
         self._notes += [f"could not be brought onto the twin: {ref}: {why}" for ref, why in refused]
+        self._notes += _untried(self._first)
         if not settled:
             self._notes += _missing(source.pods, self._before, reasons)
 
@@ -277,6 +278,15 @@ def _unloadable(client: Client, form: Form, answer: Answer, version: str) -> Unl
         replacement=instead,
         reason=reason,
     )
+
+
+def _untried(first: Mapping[Form, Answer]) -> list[str]:
+    """What the twin refuses before any upgrade says nothing about one."""
+    refused = [(form, answer.error) for form, answer in first.items() if answer.error]
+    return [
+        f"could not be tried, since the twin refuses it before the upgrade: {form.ref} in {form.api_version}: {why}"
+        for form, why in refused
+    ]
 
 
 def _lacking(before: Census, now: Census, reasons: Mapping[str, str]) -> list[Waiting]:
