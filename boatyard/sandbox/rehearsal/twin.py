@@ -66,7 +66,8 @@ class Twin:
         for node in source.nodes:
             by_pool.setdefault(pool_of(node) or "", []).append(node)
         self.cluster = _spec(self.name, cluster, source, shapes.twin_pools(cluster.pools, by_pool))
-        driver = self.driver(limit, f"making the twin {self.name}")
+        env = self.env(limit, f"making the twin {self.name}")
+        driver = Driver(self.cluster, env)
         if blocking := [finding for finding in driver.preflight() if finding.blocks]:
             raise Permanent(" ".join(f"{each.subject}: {each.problem} {each.fix}." for each in blocking))
         self._fence()
@@ -79,7 +80,7 @@ class Twin:
                 state.put_pool(layout, pool.name, shapes.record(pool, nodes.version_of(members[0])))
         made = [shapes.twin_node(node, self.cluster.pool(pool_of(node) or ""), self.name) for node in source.nodes]
         with self.client() as client:
-            self._add(client, made, driver_deadline(self, limit))
+            self._add(client, made, env.deadline)
 
     def remove(self) -> None:
         """Every part, proved by a scan, then the marker. A no-op where there is none."""
@@ -114,10 +115,6 @@ class Twin:
         if waiting:
             raise DeadlineExceeded(f"nodes of the twin not Ready in time: {', '.join(sorted(waiting)[:5])}.")
         self._report(f"{len(made)} nodes are Ready")
-
-
-def driver_deadline(twin: Twin, limit: float) -> Deadline:
-    return twin.env(limit, f"making the nodes of the twin {twin.name}").deadline
 
 
 @contextmanager
