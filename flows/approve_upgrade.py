@@ -4,6 +4,7 @@ from prefect import flow
 
 from boatyard.spec.types import Name, VersionText
 from tasks.approval import request_approval
+from tasks.steps import artifact_key
 from tasks.waves import answered, keep_answer, question
 
 
@@ -16,4 +17,4 @@ def approve_upgrade(ring: Name, version: VersionText) -> None:
         version: The Kubernetes version that the ring would take.
     """
     if not answered(ring, version):
-        keep_answer(ring, version, request_approval(question(ring, version), key=f"{ring}-{version}"))
+        keep_answer(ring, version, request_approval(question(ring, version), key=artifact_key(f"{ring}-{version}")))
