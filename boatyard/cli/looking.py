@@ -14,6 +14,7 @@ from boatyard.store import Reader, reader
 
 if TYPE_CHECKING:
     from boatyard.drivers.operation import Yard
+    from boatyard.spec.fleet import Fleet
     from boatyard.spec.models import Cluster
     from boatyard.store import Store
 
@@ -38,7 +39,12 @@ def is_path(target: str) -> bool:
 
 
 def clusters(target: str, store: Reader) -> "list[Cluster]":
-    """The clusters of a spec's file, of a fleet's folder, or the one of that name.
+    """The clusters of a spec's file, of a fleet's folder, or the one of that name."""
+    return chosen(target, store)[0]
+
+
+def chosen(target: str, store: Reader) -> "tuple[list[Cluster], Fleet | None]":
+    """The clusters that a target means, and the fleet where it is a folder.
 
     A word that is no path is a name first, and a folder or file only when no cluster has that name.
     """
@@ -46,7 +52,7 @@ def clusters(target: str, store: Reader) -> "list[Cluster]":
     if not is_path(target):
         record = _named(target, store)
         if record is not None:
-            return [record]
+            return [record], None
         if not _there(path.exists):
             raise unknown(target, store)
     if _there(path.is_dir):
@@ -55,10 +61,10 @@ def clusters(target: str, store: Reader) -> "list[Cluster]":
         fleet = load_fleet(path)
         if not fleet.clusters:
             raise InvalidSpec([f"{path}: found no cluster, allowed files with kind: Cluster"])
-        return list(fleet.clusters.values())
+        return list(fleet.clusters.values()), fleet
     from boatyard.spec.load import load_cluster
 
-    return [load_cluster(path)]
+    return [load_cluster(path)], None
 
 
 def _there(asked: Callable[[], bool]) -> bool:

@@ -35,7 +35,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "validate": "Check a cluster's health, line by line.",
         "preflight": "Name what would break or block an upgrade.",
         "logs": "Show a cluster's journal: who did what, why and how it ended.",
-        "fleet": "Tell when each cluster will be upgraded to what, or why not.",
+        "fleet": "Show how upgrades go through the fleet, now and for a year; approve them.",
         "aws": "Print IAM policies; find clusters in an account that nobody knows.",
         "kubeconfig": "Write a kubeconfig for a cluster.",
     },

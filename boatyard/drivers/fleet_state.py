@@ -117,10 +117,9 @@ class _Memory:
             if each.ended_at is not None and each.outcome in tuple(plan.Outcome)
         )
 
-    def health(self, name: str) -> tuple[bool, datetime]:
-        """Whether it is healthy, and since when; nobody having looked is no health."""
-        known = next((each for each in self.conditions.get(name, ()) if each.type == HEALTHY), None)
-        return (False, self.now) if known is None else (known.status == "True", known.transition_at)
+    def health(self, name: str) -> Condition | None:
+        """What monitoring says of it as a whole; None while it has said nothing."""
+        return next((each for each in self.conditions.get(name, ()) if each.type == HEALTHY), None)
 
 
 def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: _Memory) -> _Found | str:
@@ -138,17 +137,18 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
     attempts = memory.attempts(cluster.name)
     done = [each for each in attempts if each.outcome is plan.Outcome.DONE]
     version = observed.version or (done[-1].to if done else cluster.kubernetes.version)
-    healthy, since = memory.health(cluster.name)
+    health = memory.health(cluster.name)
     member = plan.member_of(
         cluster,
         upgrades,
         version=version,
         reached=max((each.ended for each in done if _same(each.to, version)), default=record.created_at),
-        health_since=since,
+        health_since=memory.now if health is None else health.transition_at,
         expected=expected_time(yard, cluster, observed),
         account=cluster.provider.account,
         phase=observed.phase,
-        healthy=healthy,
+        healthy=health is not None and health.status == "True",
+        monitored=health is not None,
         pools_behind=_behind(observed, version),
         attempts=attempts,
     )

@@ -43,6 +43,7 @@ class Member:
     account: of the provider, for the limit of each account; None for none.
     windows: the cluster's own `policy.maintenance.window`, else its ring's; () means never.
     expected: how long one upgrade by one minor takes, with waking and putting back where the cluster sleeps.
+    monitored: monitoring has said something; until then it is not healthy.
     healthy, health_since: what monitoring says, without its blips, and since when; of a sleeping cluster what it said
     last. Time asleep counts like time awake.
     reached: when the cluster came to the version it runs: the end of its last upgrade, else its creation.
@@ -63,6 +64,7 @@ class Member:
     expected: timedelta = timedelta(hours=1)
     phase: Phase = Phase.RUNNING
     healthy: bool = True
+    monitored: bool = True
     pools_behind: tuple[str, ...] = ()
     mutexes: frozenset[int] = frozenset()
     by_hand: bool = False
@@ -199,6 +201,7 @@ def member_of(
     account: str | None = None,
     phase: Phase = Phase.RUNNING,
     healthy: bool = True,
+    monitored: bool = True,
     pools_behind: tuple[str, ...] = (),
     attempts: tuple[Attempt, ...] = (),
 ) -> Member:
@@ -219,6 +222,7 @@ def member_of(
         expected=expected,
         phase=phase,
         healthy=healthy,
+        monitored=monitored,
         pools_behind=pools_behind,
         mutexes=mutexes_of(rules, cluster.name, cluster.labels),
         by_hand=policy.upgrade.approve,

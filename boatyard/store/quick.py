@@ -5,6 +5,7 @@
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
@@ -89,7 +90,7 @@ def reader(url: str, clock: Clock | None = None) -> Iterator[Reader]:
 
 
 class QuickReader:
-    """A `Reader` over one SQLite connection, or over nothing."""
+    """A `Reader` over one SQLite connection, or over nothing. Threads may share it: they read one after another."""
 
     def __init__(self, rows: "_Rows", clock: Clock) -> None:
         self.clusters = _Clusters(rows)
@@ -106,12 +107,13 @@ class _Rows:
     def __init__(self, connection: sqlite3.Connection | None, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._lock = threading.Lock()
 
     def get(self, record: type[T], table: str, rest: str, values: tuple[object, ...] = ()) -> list[T]:
         if self._connection is None:
             return []
         names = [field.name for field in fields(record)]  # type: ignore[arg-type]
-        with _told(self._path):
+        with _told(self._path), self._lock:
             found = self._connection.execute(f"SELECT {', '.join(names)} FROM {table} {rest}", values).fetchall()  # noqa: S608
         return [record(**{name: _value(name, value) for name, value in zip(names, row, strict=True)}) for row in found]
 
@@ -228,7 +230,9 @@ def _connect(path: Path) -> sqlite3.Connection | None:
     """
     with _told(path):
         address = f"{path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(
+            address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA query_only = ON")
         found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         if found and connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from boatyard.cli.fleet_rules import keep
 from boatyard.cli.output import Out
 from boatyard.cli.remember import remember
 from boatyard.cli.verb import target_argument, verb
@@ -13,6 +14,7 @@ from boatyard.errors import BoatyardError, Unsafe
 if TYPE_CHECKING:
     from boatyard.cli.flowrun import Session
     from boatyard.cli.plans import Planned
+    from boatyard.spec.fleet import Fleet
 
 ROUNDS = 3
 """A cluster that sleeps or is broken needs a second plan once it answers, and a third after a repair."""
@@ -28,7 +30,7 @@ def command(out: Out, target: str, yes: bool) -> None:
     """
     documents: dict[str, dict[str, object]] = {}
     for again in range(ROUNDS):
-        planned = _plan(out, target, None if again == 0 else set(documents))
+        planned, fleet = _plan(out, target, None if again == 0 else set(documents))
         todo = [each for each in planned if each.plan]
         if again == 0:
             for each in planned:
@@ -37,26 +39,29 @@ def command(out: Out, target: str, yes: bool) -> None:
                     documents[each.cluster.name] = _nothing(each.cluster.name)
         if todo:
             _agree(todo, yes, out)
+        if again == 0:
+            keep(out, fleet, target)
+        if todo:
             documents |= _carry_out(out, todo)
         if not any(each.plan.incomplete for each in todo if each.plan):
             break
     out.emit({"results": [documents[name] for name in sorted(documents)]})
 
 
-def _plan(out: Out, target: str, only: set[str] | None) -> "list[Planned]":
+def _plan(out: Out, target: str, only: set[str] | None) -> "tuple[list[Planned], Fleet | None]":
     """Plan, and show it. only: the clusters of a second round."""
     from boatyard.cli import plans
-    from boatyard.cli.looking import clusters, looking
+    from boatyard.cli.looking import chosen, looking
 
     with looking() as yard:
-        wanted = [each for each in clusters(target, yard.store) if only is None or each.name in only]
-        planned = plans.plan_all(yard, wanted)
+        clusters, fleet = chosen(target, yard.store)
+        planned = plans.plan_all(yard, [each for each in clusters if only is None or each.name in only])
     error = plans.failure(planned)
     if not out.json and not (error and len(planned) == 1):
         plans.show(out, planned)
     if error is not None:
         raise error
-    return planned
+    return planned, fleet
 
 
 def _nothing(cluster: str) -> dict[str, object]:

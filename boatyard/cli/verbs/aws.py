@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boatyard.cli.failure import shown
-from boatyard.cli.group import Group, add
+from boatyard.cli.group import group
 from boatyard.cli.output import Cell, Out, ago
 from boatyard.cli.verb import verb
 
@@ -28,26 +28,9 @@ EXAMPLE = 22
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 
 
-@click.group(
-    "aws",
-    cls=Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    subcommand_metavar="COMMAND …",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-@click.option("--home", metavar="FOLDER", help="Folder of Boatyard's state [env: BOATYARD_HOME].")
-@click.pass_context
-def command(ctx: click.Context, as_json: bool, home: str | None) -> None:
+@group("aws", "boatyard aws policy reader --state s3://example-kops", "boatyard aws orphans --region eu-central-1")
+def command() -> None:
     """What concerns a whole AWS account: the permissions to give, and clusters that nobody knows."""
-    above = ctx.find_root().params
-    above["as_json"] = bool(above.get("as_json")) or as_json
-    above["home"] = home or above.get("home")
-
-
-command.examples = (
-    "boatyard aws policy reader --state s3://example-kops",
-    "boatyard aws orphans --region eu-central-1",
-)
 
 
 @verb(
@@ -117,7 +100,7 @@ def _policy(
     return _merged(documents)
 
 
-add(command, "policy", policy)
+command.add("policy", policy)
 
 
 def _buckets(
@@ -216,7 +199,7 @@ def orphans(
     return ORPHANS if lost else 0
 
 
-add(command, "orphans", orphans)
+command.add("orphans", orphans)
 
 
 class _Accounts:

@@ -1,141 +1,154 @@
-"""`boatyard fleet`: what concerns a whole fleet."""
+"""`boatyard fleet`: how upgrades go through the fleet, and a person's word on it."""
 
-from collections.abc import Sequence
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from boatyard.cli.group import Group, add
-from boatyard.cli.output import Cell, Out
-from boatyard.cli.verb import verb
+from boatyard.cli.failure import shown
+from boatyard.cli.forecast import forecast
+from boatyard.cli.group import group
+from boatyard.cli.output import Out
+from boatyard.cli.verb import KubernetesVersion, verb
+from boatyard.errors import NotFound
 
 if TYPE_CHECKING:
-    from boatyard.plan.fleet import FleetState
-    from boatyard.plan.forecast import Forecast, Move
-    from boatyard.plan.outlook import Shift
-    from boatyard.spec.fleet import Fleet
-
-MOST_DAYS = 1830
+    from boatyard.drivers.operation import Yard
+    from boatyard.plan.waves import Schedule
+    from boatyard.store import Store
 
 
-@click.group(
+@group(
     "fleet",
-    cls=Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    subcommand_metavar="COMMAND …",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-@click.option("--home", metavar="FOLDER", help="Folder of Boatyard's state [env: BOATYARD_HOME].")
-@click.pass_context
-def command(ctx: click.Context, as_json: bool, home: str | None) -> None:
-    """What concerns a whole fleet: when its clusters will be upgraded."""
-    above = ctx.find_root().params
-    above["as_json"] = bool(above.get("as_json")) or as_json
-    above["home"] = home or above.get("home")
-
-
-command.examples = ("boatyard fleet forecast", "boatyard fleet forecast fleets/shop --picture shop.svg")
-
-
-@verb(
-    "boatyard fleet forecast",
+    "boatyard fleet upgrades",
     "boatyard fleet forecast fleets/shop --picture shop.svg",
-    "boatyard fleet forecast --what-if changed/fleet.yaml --days 90",
+    "boatyard fleet approve production 1.36 --note 'after the sale'",
 )
-@click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[FOLDER]", required=False)
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), default=365, show_default=True, help="How far to look.")
-@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write a timeline per ring.")
-@click.option("--what-if", type=click.Path(path_type=Path), metavar="FLEET.yaml", help="Compare with these rules.")
-def forecast(out: Out, folder: Path, days: int, picture: Path | None, what_if: Path | None) -> None:
-    """When each cluster will be upgraded to what, or why not.
+def command() -> None:
+    """How upgrades go through the fleet: rings, soak days, halts; and your word on them."""
 
-    The scheduler itself, run ahead. FOLDER holds a fleet.yaml; this folder when left out.
-    With --what-if: which clusters would move under the rules and defaults of another fleet.yaml.
+
+@verb("boatyard fleet upgrades", "boatyard fleet upgrades --json")
+def upgrades(out: Out) -> None:
+    """Show what scheduled maintenance would do with each cluster now, and why. Starts nothing.
+
+    Decided as maintenance does it, by the rules that `boatyard apply FOLDER` keeps.
     """
-    from boatyard.cli.looking import looking
-    from boatyard.drivers.survey import survey
-    from boatyard.plan.forecast import forecast as foretell
-    from boatyard.plan.outlook import as_json
-    from boatyard.spec.fleet import load_fleet
+    from boatyard.drivers.fleet_state import fleet_state, rules
+    from boatyard.plan.waves import decide
 
-    fleet = load_fleet(folder)
-    other = load_fleet(folder, what_if) if what_if is not None else None
-    period = timedelta(days=days)
-    with looking() as yard:
-        now = yard.clock.now()
-
-        def told(of: "Fleet") -> "tuple[Forecast, FleetState]":
-            state = survey(of.clusters.values(), of.waves, yard.store, now, now + period)
-            return foretell(of.waves, state, now, period=period), state
-
-        ours, state = told(fleet)
-        theirs, their_state = told(other) if other is not None else (ours, state)
-    shown, rules = (theirs, other.waves) if other is not None else (ours, fleet.waves)
-    if picture is not None:
-        from boatyard.cli.files import replace_text
-        from boatyard.plan.picture import as_svg
-
-        replace_text(picture, as_svg(shown, rules))
-    if other is None:
-        out.emit(as_json(ours, state))
-        if not out.json:
-            _show(out, ours, state)
-        return
-    _differences(out, ours, theirs, as_json(theirs, their_state))
-
-
-def _show(out: Out, told: "Forecast", state: "FleetState") -> None:
-    from boatyard.plan.outlook import ASSUMED, cells, rows, summary
-
-    for line in summary(told):
-        out.say(line)
-    out.line()
-    found: Sequence[Sequence[Cell]] = [cells(row) for row in rows(told, state)]
-    out.table(("CLUSTER", "RING", "NOW", "NEXT", "AFTER THAT"), found)
-    out.line()
-    out.say(ASSUMED)
-
-
-def _differences(out: Out, ours: "Forecast", theirs: "Forecast", document: dict[str, object]) -> None:
-    from boatyard.plan.outlook import compare, summary
-
-    found = compare(ours, theirs)
+    with _yard() as yard:
+        waves = rules(yard)
+        seen = fleet_state(yard, waves)
+        schedule = decide(waves, seen.state, yard.clock.now())
+    members = {each.name: each for each in seen.state.members}
+    rows = [
+        {
+            "cluster": each.name,
+            "ring": members[each.name].ring,
+            "at": members[each.name].version,
+            "next": each.target,
+            "starts": each.to is not None,
+            "reason": each.reason,
+        }
+        for each in schedule.verdicts
+    ]
+    rows += [{"cluster": name, "reason": reason} for name, reason in seen.left_out.items()]
     out.emit(
-        document
-        | {
-            "moved": [
-                {"name": each.name, "before": _when(each.before), "after": _when(each.after), "ends_at": each.ends_at}
-                for each in found
-            ]
+        {
+            "clusters": rows,
+            "asks": [{"ring": ask.ring, "version": ask.target} for ask in schedule.asks],
+            "halted": [{"ring": each.ring, "version": each.target, "reason": each.reason} for each in schedule.halted],
         }
     )
-    if out.json:
-        return
-    out.say(f"As it is: {summary(ours)[0]}")
-    out.say(f"Changed:  {summary(theirs)[0]}")
-    out.line()
-    if not found:
-        out.say("No cluster moves otherwise.")
-        return
-    out.table(("CLUSTER", "AS IT IS", "IF CHANGED", "AT THE END"), [_row(each) for each in found])
+    if not rows and not out.json:
+        out.say("No clusters yet; `boatyard apply FILE` makes one.")
+    elif not out.json:
+        cells = [[str(row.get(key) or "-") for key in ("cluster", "ring", "at", "next", "reason")] for row in rows]
+        out.table(("CLUSTER", "RING", "AT", "NEXT", "WHY"), cells)
+        _say_what_waits(out, schedule)
 
 
-def _row(shift: "Shift") -> Sequence[Cell]:
-    before, after = shift.ends_at
-    return (
-        shift.name,
-        _when(shift.before) or "-",
-        _when(shift.after) or "-",
-        before if before == after else f"{before} → {after}",
-    )
+def _say_what_waits(out: Out, schedule: "Schedule") -> None:
+    """What only a person can do, with the command for it."""
+    for halted in schedule.halted:
+        out.line()
+        out.say(f"Ring {halted.ring} stands still, and so do those behind it: {halted.reason}.")
+        out.say(f"Once that is mended: boatyard fleet go-on {halted.ring}")
+    for ask in schedule.asks:
+        out.line()
+        out.say(f"Ring {ask.ring} waits for your word: boatyard fleet approve {ask.ring} {ask.target}")
 
 
-def _when(move: "Move | None") -> str | None:
-    from boatyard.plan.outlook import moment
+@verb("boatyard fleet approve production 1.36", "boatyard fleet approve production 1.36 --note 'after the sale'")
+@click.argument("ring")
+@click.argument("version", type=KubernetesVersion())
+@click.option("--note", default="", help="Why; kept with the answer.")
+def approve(out: Out, ring: str, version: str, note: str) -> None:
+    """Let a ring take a version, once the rings before it have soaked it."""
+    _answer(out, ring, version, granted=True, note=note)
 
-    return None if move is None else f"{move.to} on {moment(move.begins)}"
+
+@verb("boatyard fleet refuse production 1.36 --note 'not before the sale'")
+@click.argument("ring")
+@click.argument("version", type=KubernetesVersion())
+@click.option("--note", default="", help="Why; kept with the answer.")
+def refuse(out: Out, ring: str, version: str, note: str) -> None:
+    """Keep a ring from a version. A later approval takes this back."""
+    _answer(out, ring, version, granted=False, note=note)
 
 
-add(command, "forecast", forecast)
+@verb("boatyard fleet go-on canary")
+@click.argument("ring")
+def go_on(out: Out, ring: str) -> None:
+    """Let a halted ring go on: what failed in it so far counts no more."""
+    from boatyard.cli.me import who
+
+    with _yard() as yard:
+        _known(yard.store, ring)
+        lift = yard.store.rollout.lift(ring, who=who())
+    out.emit({"ring": ring, "lifted_at": lift.lifted_at})
+    if not out.json:
+        out.say(f"What failed in ring {ring} until now no longer holds it, nor those behind it.")
+
+
+def _answer(out: Out, ring: str, version: str, *, granted: bool, note: str) -> None:
+    from boatyard.cli.me import who
+
+    with _yard() as yard:
+        _known(yard.store, ring)
+        yard.store.rollout.answer(ring, version, granted=granted, who=who(), note=note)
+    out.emit({"ring": ring, "version": version, "granted": granted})
+    if not out.json:
+        out.say(f"Ring {ring} {'may take' if granted else 'stays away from'} {version}, from the next maintenance on.")
+
+
+def _known(store: "Store", ring: str) -> None:
+    from boatyard.spec.waves import Waves
+
+    kept = store.rollout.rules()
+    names = [each.name for each in Waves.model_validate(kept.document).upgrades.rings] if kept is not None else []
+    if ring not in names:
+        there = f"there are: {', '.join(names)}" if names else "the fleet has none"
+        hint = None if names else "`boatyard apply FOLDER` keeps those of its fleet.yaml."
+        raise NotFound(f"there is no ring {shown(ring)}; {there}.", hint=hint)
+
+
+@contextmanager
+def _yard() -> Iterator["Yard"]:
+    """Store and drivers of this process, for a moment."""
+    from boatyard.clock import SystemClock
+    from boatyard.drivers.operation import Yard
+    from boatyard.settings import Settings
+    from boatyard.store import Store
+    from boatyard.tools import Toolbox
+
+    settings = Settings.load()
+    with Store.open(settings.store_url) as store:
+        yield Yard(settings, store, Toolbox(settings.cache), SystemClock())
+
+
+_VERBS = {"upgrades": upgrades, "forecast": forecast, "approve": approve, "refuse": refuse, "go-on": go_on}
+for _name, _verb in _VERBS.items():
+    command.add(_name, _verb)

@@ -16,17 +16,23 @@ def command(out: Out, target: str) -> int:
     Exit code 0: nothing to do; 2: there are changes; others: see docs/cli.md.
     """
     from boatyard.cli import plans
-    from boatyard.cli.looking import clusters, looking
+    from boatyard.cli.fleet_rules import difference
+    from boatyard.cli.looking import chosen, looking
 
     with looking() as yard:
-        planned = plans.plan_all(yard, clusters(target, yard.store))
+        wanted, fleet = chosen(target, yard.store)
+        planned = plans.plan_all(yard, wanted)
     error = plans.failure(planned) if len(planned) == 1 else None
     if error is not None:
         raise error
-    changes = any(planned.plan for planned in planned)
-    out.emit({"changes": changes, "plans": [plans.document(each) for each in planned]})
+    rules = difference(fleet, target)
+    changes = rules is not None or any(planned.plan for planned in planned)
+    out.emit({"changes": changes, "rules": rules, "plans": [plans.document(each) for each in planned]})
     if not out.json:
         plans.show(out, planned)
+        if rules is not None:
+            out.line()
+            out.say(f"Once applied: {rules}")
     if (failed := plans.failure(planned)) is not None and not out.json:
         raise failed
     return failed.exit_code if failed is not None else plans.CHANGES if changes else 0

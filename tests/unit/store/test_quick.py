@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from subprocess import Popen
@@ -80,6 +81,13 @@ def test_a_reader_sees_later_writes(url: str, store: Store, clock: ManualClock) 
         assert found.clusters.list() == []
         store.clusters.put({"name": "shop"})
         assert [record.name for record in found.clusters.list()] == ["shop"]
+
+
+def test_threads_may_share_a_reader(url: str, store: Store, clock: ManualClock) -> None:
+    _fill(store, clock)
+    with reader(url, clock) as found, ThreadPoolExecutor(8) as pool:
+        looks = [pool.submit(_shown, found) for _ in range(40)]
+        assert all(look.result() == _shown(store) for look in looks)
 
 
 def test_columns_are_read_as_their_types() -> None:
