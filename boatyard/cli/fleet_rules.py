@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from boatyard.cli.looking import keeping
+
 if TYPE_CHECKING:
     from boatyard.cli.output import Out
     from boatyard.spec.fleet import Fleet
@@ -20,8 +22,8 @@ def difference(fleet: "Fleet | None", folder: str) -> str | None:
     """What keeping the fleet's rules would change, as a sentence; None where nothing."""
     if fleet is None:
         return None
-    with _store() as store:
-        return _difference(store, fleet, source_of(folder))
+    with keeping() as yard:
+        return _difference(yard.store, fleet, source_of(folder))
 
 
 def keep(out: "Out", fleet: "Fleet | None", folder: str) -> None:
@@ -29,7 +31,8 @@ def keep(out: "Out", fleet: "Fleet | None", folder: str) -> None:
     if fleet is None:
         return
     source = source_of(folder)
-    with _store() as store:
+    with keeping() as yard:
+        store = yard.store
         news = _difference(store, fleet, source)
         if news is not None:
             store.rollout.set_rules(fleet.waves.model_dump(mode="json") if fleet.waves else None, source)
@@ -53,10 +56,3 @@ def _difference(store: "Store", fleet: "Fleet", source: str) -> str | None:
         f", no longer by those of {known.source}" if known is not None and known.source not in (None, source) else ""
     )
     return f"Scheduled upgrades go by the rules of {source} (rings: {rings}){instead}."
-
-
-def _store() -> "Store":
-    from boatyard.settings import Settings
-    from boatyard.store import Store
-
-    return Store.open(Settings.load().store_url)

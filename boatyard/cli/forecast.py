@@ -34,7 +34,7 @@ def forecast(out: Out, folder: Path, days: int, picture: Path | None, what_if: P
     The scheduler itself, run ahead. FOLDER holds a fleet.yaml; this folder when left out.
     With --what-if: which clusters would move under the rules and defaults of another fleet.yaml.
     """
-    from boatyard.cli.looking import looking
+    from boatyard.cli.looking import keeping
     from boatyard.drivers.survey import survey
     from boatyard.plan.forecast import forecast as foretell
     from boatyard.plan.outlook import as_json
@@ -43,11 +43,11 @@ def forecast(out: Out, folder: Path, days: int, picture: Path | None, what_if: P
     fleet = load_fleet(folder)
     other = load_fleet(folder, what_if) if what_if is not None else None
     period = timedelta(days=days)
-    with looking() as yard:
+    with keeping() as yard:
         now = yard.clock.now()
 
         def told(of: "Fleet") -> "tuple[Forecast, FleetState]":
-            state = survey(of.clusters.values(), of.waves, yard.store, now, now + period)
+            state = survey(yard, of.clusters.values(), of.waves, now + period)
             return foretell(of.waves, state, now, period=period), state
 
         ours, state = told(fleet)

@@ -33,6 +33,18 @@ def looking() -> "Iterator[Yard]":
         yield Yard(settings, cast("Store", store), Toolbox(settings.cache), SystemClock())
 
 
+@contextmanager
+def keeping() -> "Iterator[Yard]":
+    """A yard with the whole store, for verbs that write to it or ask what the quick one does not know."""
+    from boatyard.drivers.operation import Yard
+    from boatyard.store import Store
+    from boatyard.tools import Toolbox
+
+    settings = Settings.load()
+    with Store.open(settings.store_url) as store:
+        yield Yard(settings, store, Toolbox(settings.cache), SystemClock())
+
+
 def is_path(target: str) -> bool:
     """Whether a target is meant as a path: by its look alone, so that no file changes what a name means."""
     return "/" in target or target in (".", "..") or target.endswith(SUFFIXES)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from boatyard.drivers.base import Upgradable
 from boatyard.drivers.operation import Yard
@@ -22,6 +22,9 @@ from boatyard.spec.models import Cluster
 from boatyard.spec.waves import Upgrades, Waves
 from boatyard.store.records import ClusterRecord, Condition, Lease, Upgrade
 from boatyard.versions import Minor, Offer, Version
+
+if TYPE_CHECKING:
+    from boatyard.store import Store
 
 T = TypeVar("T")
 
@@ -57,15 +60,9 @@ def rules(yard: Yard) -> Waves | None:
 
 def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
     """Everything that a decision on upgrades depends on, of all clusters that Boatyard keeps."""
-    store, now = yard.store, yard.clock.now()
-    records = store.clusters.list()
-    memory = _Memory(
-        now,
-        _by_cluster(store.conditions.list(), lambda each: each.cluster),
-        _by_cluster(store.rollout.upgrades(since=now - REMEMBERED), lambda each: each.cluster),
-        {lease.cluster: lease for lease in store.leases.list()},
-        {each.cluster for each in store.activity.list() if each.hibernated_at is not None},
-    )
+    now = yard.clock.now()
+    records = yard.store.clusters.list()
+    memory = Memory.of(yard.store, now)
     upgrades = waves.upgrades if waves is not None else None
 
     def find(record: ClusterRecord) -> _Found | str:
@@ -78,28 +75,41 @@ def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
         found = dict(zip((record.name for record in records), pool.map(find, records), strict=True))
     taking_part = [each for each in found.values() if isinstance(each, _Found)]
     members, offers = _offers(taking_part, now)
-    state = plan.FleetState(
-        members=members,
-        running=memory.running(),
-        offers=offers,
-        answers=tuple(
-            plan.Answer(each.ring, each.version, each.granted, each.answered_at) for each in store.rollout.answers()
-        ),
-        soaked=tuple(plan.Soaked(each.ring, each.version, each.soaked_at) for each in store.rollout.soaked()),
-        lifted=tuple(plan.Lift(each.ring, each.lifted_at) for each in store.rollout.lifts()),
-    )
+    state = memory.state(members, offers)
     return Seen(state, {name: why for name, why in found.items() if isinstance(why, str)})
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Memory:
     """What the store knows of all clusters, read once."""
 
     now: datetime
     conditions: Mapping[str, Sequence[Condition]]
     upgrades: Mapping[str, Sequence[Upgrade]]
     leases: Mapping[str, Lease]
-    idle: set[str]
+    idle: frozenset[str]
+    answers: tuple[plan.Answer, ...]
+    soaked: tuple[plan.Soaked, ...]
+    lifted: tuple[plan.Lift, ...]
+
+    @classmethod
+    def of(cls, store: "Store", now: datetime) -> Self:
+        """As it is at `now`."""
+        rollout = store.rollout
+        return cls(
+            now,
+            _by_cluster(store.conditions.list(), lambda each: each.cluster),
+            _by_cluster(rollout.upgrades(since=now - REMEMBERED), lambda each: each.cluster),
+            {lease.cluster: lease for lease in store.leases.list()},
+            frozenset(each.cluster for each in store.activity.list() if each.hibernated_at is not None),
+            tuple(plan.Answer(each.ring, each.version, each.granted, each.answered_at) for each in rollout.answers()),
+            tuple(plan.Soaked(each.ring, each.version, each.soaked_at) for each in rollout.soaked()),
+            tuple(plan.Lift(each.ring, each.lifted_at) for each in rollout.lifts()),
+        )
+
+    def state(self, members: tuple[plan.Member, ...], offers: Mapping[str, plan.Offer]) -> plan.FleetState:
+        """These clusters, with all that is remembered of the fleet."""
+        return plan.FleetState(members, self.running(), offers, self.answers, self.soaked, self.lifted)
 
     def running(self) -> tuple[plan.Running, ...]:
         """Upgrades under way: their run holds the cluster, or was told to a moment ago. The others were killed."""
@@ -111,6 +121,7 @@ class _Memory:
         )
 
     def attempts(self, name: str) -> tuple[plan.Attempt, ...]:
+        """The upgrades of a cluster that ended, oldest first."""
         return tuple(
             plan.Attempt(each.version, each.begun_at, each.ended_at, plan.Outcome(each.outcome))
             for each in self.upgrades.get(name, ())
@@ -121,8 +132,31 @@ class _Memory:
         """What monitoring says of it as a whole; None while it has said nothing."""
         return next((each for each in self.conditions.get(name, ()) if each.type == HEALTHY), None)
 
+    def member(
+        self, cluster: Cluster, upgrades: Upgrades | None, observed: Observed, created: datetime, expected: timedelta
+    ) -> plan.Member:
+        """A cluster that exists. One that is broken or out of reach has its part all the same: what it came to counts
+        against its ring."""
+        attempts, health = self.attempts(cluster.name), self.health(cluster.name)
+        done = [each for each in attempts if each.outcome is plan.Outcome.DONE]
+        version = observed.version or (done[-1].to if done else cluster.kubernetes.version)
+        return plan.member_of(
+            cluster,
+            upgrades,
+            version=version,
+            reached=max((each.ended for each in done if _same(each.to, version)), default=created),
+            health_since=self.now if health is None else health.transition_at,
+            expected=expected,
+            account=cluster.provider.account,
+            phase=observed.phase,
+            healthy=health is not None and health.status == "True",
+            monitored=health is not None,
+            pools_behind=_behind(observed, version),
+            attempts=attempts,
+        )
 
-def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: _Memory) -> _Found | str:
+
+def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: Memory) -> _Found | str:
     cluster = Cluster.model_validate(record.desired)
     driver = yard.reader(cluster)
     if not isinstance(driver, Upgradable):
@@ -133,33 +167,15 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
         return "it does not exist"
     if observed.phase is Phase.HIBERNATED and cluster.name in memory.idle:
         return "it was hibernated for idleness and waits for a person to wake it"
-    # One that is broken or out of reach has its part all the same: what it came to counts against its ring.
-    attempts = memory.attempts(cluster.name)
-    done = [each for each in attempts if each.outcome is plan.Outcome.DONE]
-    version = observed.version or (done[-1].to if done else cluster.kubernetes.version)
-    health = memory.health(cluster.name)
-    member = plan.member_of(
-        cluster,
-        upgrades,
-        version=version,
-        reached=max((each.ended for each in done if _same(each.to, version)), default=record.created_at),
-        health_since=memory.now if health is None else health.transition_at,
-        expected=expected_time(yard, cluster, observed),
-        account=cluster.provider.account,
-        phase=observed.phase,
-        healthy=health is not None and health.status == "True",
-        monitored=health is not None,
-        pools_behind=_behind(observed, version),
-        attempts=attempts,
-    )
-    return _Found(member, tuple(driver.offers()))
+    took = expected_time(yard, cluster, observed)
+    return _Found(memory.member(cluster, upgrades, observed, record.created_at, took), tuple(driver.offers()))
 
 
 def expected_time(yard: Yard, cluster: Cluster, observed: Observed) -> timedelta:
     """How long an upgrade by one minor takes, as the driver plans it; waking and sleeping again where it sleeps."""
     if observed.version is None or observed.phase not in (Phase.RUNNING, Phase.HIBERNATED):
         return timedelta()  # nothing starts there
-    awake = observed if observed.phase is Phase.RUNNING else _awake(cluster, observed)
+    awake = observed if observed.phase is Phase.RUNNING else as_awake(cluster, observed)
     wanted = cluster.at_version(str(Minor.parse(observed.version).plus(1))).model_copy(update={"apps": ()})
     driver = driver_for(wanted, yard.env(60, f"planning {cluster.name}"))
     took = critical_path(driver.plan(awake.model_copy(update={"apps": {}}), {}).only(*UPGRADING))
@@ -169,8 +185,8 @@ def expected_time(yard: Yard, cluster: Cluster, observed: Observed) -> timedelta
     return took + sum((usual.get(verb, timedelta()) for verb in (Verb.WAKE, Verb.HIBERNATE)), timedelta())
 
 
-def _awake(cluster: Cluster, observed: Observed) -> Observed:
-    """As it will be once it is awake: the pools of its spec, where sleep does not show them."""
+def as_awake(cluster: Cluster, observed: Observed) -> Observed:
+    """As it will be once it is awake, or made: the pools of its spec, where there are none to be seen."""
 
     def pool(name: str, count: int) -> ObservedPool:
         return ObservedPool(name=name, versions={f"{name}-{at}": str(observed.version) for at in range(count)})

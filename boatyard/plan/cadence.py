@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from boatyard.plan.fleet import Offer, Release
 from boatyard.versions import Minor
-from boatyard.versions.catalogue import Catalogue
+from boatyard.versions.catalogue import Table
 
 BETWEEN = timedelta(days=121)
 """Three minors a year since 2021: https://kubernetes.io/releases/release/."""
@@ -15,17 +15,17 @@ OVERDUE = timedelta(days=30)
 """A minor whose date has passed and that the provider does not offer yet is taken to come this much later."""
 
 
-def with_coming(offered: Sequence[str], catalogue: Catalogue, now: datetime, until: datetime) -> Offer:
+def with_coming(offered: Sequence[str], table: Table, now: datetime, until: datetime) -> Offer:
     """What is offered now, and the minors that are to be expected until then; patches cannot be foretold.
 
-    The catalogue's dates are taken where it has them, upstream's rhythm after that.
+    The table's dates are taken where it has them, upstream's rhythm after that.
     """
     releases = [Release(version, now) for version in offered]
-    known = {release.minor: release for release in catalogue.releases}
+    known = {release.minor: release for release in table.releases}
     ends = {str(minor): _end_of(row.end_of_support) for minor, row in known.items()}
     if not offered:
         return Offer((), ends)
-    newest, last = max(map(Minor.parse, offered)), catalogue.releases[-1]
+    newest, last = max(map(Minor.parse, offered)), table.releases[-1]
     at = newest.plus(1)
     since = now
     while since <= until:

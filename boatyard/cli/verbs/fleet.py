@@ -1,7 +1,5 @@
 """`boatyard fleet`: how upgrades go through the fleet, and a person's word on it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -9,12 +7,12 @@ import click
 from boatyard.cli.failure import shown
 from boatyard.cli.forecast import forecast
 from boatyard.cli.group import group
+from boatyard.cli.looking import keeping
 from boatyard.cli.output import Out
 from boatyard.cli.verb import KubernetesVersion, verb
 from boatyard.errors import NotFound
 
 if TYPE_CHECKING:
-    from boatyard.drivers.operation import Yard
     from boatyard.plan.waves import Schedule
     from boatyard.store import Store
 
@@ -38,7 +36,7 @@ def upgrades(out: Out) -> None:
     from boatyard.drivers.fleet_state import fleet_state, rules
     from boatyard.plan.waves import decide
 
-    with _yard() as yard:
+    with keeping() as yard:
         waves = rules(yard)
         seen = fleet_state(yard, waves)
         schedule = decide(waves, seen.state, yard.clock.now())
@@ -105,7 +103,7 @@ def go_on(out: Out, ring: str) -> None:
     """Let a halted ring go on: what failed in it so far counts no more."""
     from boatyard.cli.me import who
 
-    with _yard() as yard:
+    with keeping() as yard:
         _known(yard.store, ring)
         lift = yard.store.rollout.lift(ring, who=who())
     out.emit({"ring": ring, "lifted_at": lift.lifted_at})
@@ -116,7 +114,7 @@ def go_on(out: Out, ring: str) -> None:
 def _answer(out: Out, ring: str, version: str, *, granted: bool, note: str) -> None:
     from boatyard.cli.me import who
 
-    with _yard() as yard:
+    with keeping() as yard:
         _known(yard.store, ring)
         yard.store.rollout.answer(ring, version, granted=granted, who=who(), note=note)
     out.emit({"ring": ring, "version": version, "granted": granted})
@@ -133,20 +131,6 @@ def _known(store: "Store", ring: str) -> None:
         there = f"there are: {', '.join(names)}" if names else "the fleet has none"
         hint = None if names else "`boatyard apply FOLDER` keeps those of its fleet.yaml."
         raise NotFound(f"there is no ring {shown(ring)}; {there}.", hint=hint)
-
-
-@contextmanager
-def _yard() -> Iterator["Yard"]:
-    """Store and drivers of this process, for a moment."""
-    from boatyard.clock import SystemClock
-    from boatyard.drivers.operation import Yard
-    from boatyard.settings import Settings
-    from boatyard.store import Store
-    from boatyard.tools import Toolbox
-
-    settings = Settings.load()
-    with Store.open(settings.store_url) as store:
-        yield Yard(settings, store, Toolbox(settings.cache), SystemClock())
 
 
 _VERBS = {"upgrades": upgrades, "forecast": forecast, "approve": approve, "refuse": refuse, "go-on": go_on}

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from boatyard.store import RingSoaked
+
 RULES = """\
 apiVersion: boatyard/v1
 kind: Fleet
@@ -14,7 +16,7 @@ upgrades:
     - {name: production, match: {stage: production}, approve: true}
 """
 WINDOW = "daily 00:00-00:00"  # always open
-OBSERVED = {"phase": "running", "version": "1.35", "pools": {"web": {"name": "web", "versions": {"a": "1.35"}}}}
+OBSERVED = {"phase": "running"}
 
 
 def member(store, name, ring, version="1.35"):
@@ -29,7 +31,8 @@ def member(store, name, ring, version="1.35"):
             "policy": {"maintenance": {"window": WINDOW}},
         }
     )
-    store.clusters.set_observed(name, OBSERVED | {"version": version}, fence=None)
+    pool = {"name": "web", "versions": {"a": version}}
+    store.clusters.set_observed(name, OBSERVED | {"version": version, "pools": {"web": pool}}, fence=None)
     store.conditions.set(name, "Healthy", "True", now=datetime.now(UTC) - timedelta(days=365))
 
 
@@ -76,6 +79,7 @@ def test_it_shows_what_would_start_now_and_why_others_wait(call, rules):
 def test_a_ring_that_waits_for_a_word_says_which_and_takes_it(call, rules):
     member(rules, "early", "canary", version="1.36")
     member(rules, "late", "production")
+    rules.rollout.remember([RingSoaked("canary", "1.36", datetime.now(UTC))])
     assert "boatyard fleet approve production 1.36" in call("fleet", "upgrades").out
     assert call("fleet", "refuse", "production", "1.36", "--note", "not now").code == 0
     assert "refused" in reasons(call)["late"]
@@ -150,3 +154,21 @@ def test_rules_are_kept_replaced_and_taken_away_by_their_own_file_only(store, fo
     (folder / "fleet.yaml").write_text("{apiVersion: boatyard/v1, kind: Fleet}")
     keep(Out(json=True), load_fleet(folder), str(folder))
     assert store.rollout.rules() is None
+
+
+def test_the_forecast_goes_by_what_the_store_remembers(call, rules, folder):
+    """A refused ring does not move in the forecast either, as long as nothing newer comes."""
+    member(rules, "early", "canary")
+    (folder / "late.yaml").write_text(
+        "{name: late, labels: {stage: production}, provider: {kind: kwok},"
+        " kubernetes: {version: '1.35', channel: n-1}, policy: {maintenance: {window: 'Sat 02:00-06:00 UTC'}}}"
+    )
+    (folder / "early.yaml").write_text(
+        "{name: early, labels: {stage: canary}, provider: {kind: kwok}, kubernetes: {version: '1.35', channel: rapid},"
+        " policy: {maintenance: {window: 'daily 00:00-00:00'}}}"
+    )
+    said = call("fleet", "forecast", str(folder), "--days", "20", "--json")
+    assert said.code == 0, said.err
+    told = {each["name"]: each for each in json.loads(said.out)["clusters"]}
+    assert [move["to"] for move in told["early"]["moves"]] == ["1.36"]
+    assert told["late"]["moves"] == []
