@@ -34,14 +34,39 @@ class Rolling:
 
     # control plane
 
-    def control_plane(self, groups: Sequence[str]) -> None:
-        """One after another: the others whole, this one drained and ended, the new one whole."""
-        while (scene := self._look()) and (old := next_old(scene, groups)) is not None:
+    def control_plane(self, groups: Sequence[str], version: str = "") -> None:
+        """One after another: the others whole, this one drained and ended, the new one whole.
+
+        version: what each kubelet has to be in the end. AWS' answers may be of a moment ago; a node's own are not."""
+        while True:
+            scene = self._look()
+            old = next_old(scene, groups)
+            if old is None:
+                if self._control_plane_settled(groups, version):
+                    return
+                continue
             self._wait("the rest of the control plane", partial(self._whole, groups, old))
             self._say(f"control plane: {self._called(scene, old)} is to be replaced")
             drain_and_end(self._reach, self._client, scene, [old], self._drain_timeout, self._end)
             self._wait(f"the control plane without {old.id}", partial(self._replaced, groups, old))
-        self._wait("the control plane", lambda: control_plane_lacks(self._client, self._look(), groups))
+
+    def _control_plane_settled(self, groups: Sequence[str], version: str) -> bool:
+        """Wait until it is whole. False once AWS tells of a machine that is still to go."""
+        left: list[str] = []
+
+        def lacks() -> str:
+            scene = self._look()
+            old = next_old(scene, groups)
+            left[:] = [old.id] if old is not None else []
+            if left:
+                return ""
+            behind = [node for node in of(scene, groups) if version and nodes.version_of(node) != version]
+            if behind:
+                return f"AWS to tell that {nodes.name_of(behind[0])} ({nodes.version_of(behind[0])}) is outdated"
+            return control_plane_lacks(self._client, scene, groups)
+
+        self._wait("the control plane", lacks)
+        return not left
 
     def dead(self, machines: Sequence[Dead], groups: Sequence[str]) -> None:
         """Machines whose kubelet is silent, one after another. Nothing is drained: nobody is there who could end their

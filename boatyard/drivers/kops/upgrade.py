@@ -34,7 +34,7 @@ def upgrade_control_plane(reach: Reach, to: str) -> None:
         elif current != target:
             scope = guard.versions(f"upgrading the control plane to {target}", record.control_plane)
             changes.apply(reach, scope, record.control_plane)  # an upgrade that was cut off
-        Rolling(reach, client, drain_timeout=drain_timeout(reach)).control_plane(record.control_plane)
+        Rolling(reach, client, drain_timeout=drain_timeout(reach)).control_plane(record.control_plane, target)
 
 
 def upgrade_pool(
