@@ -21,6 +21,9 @@ LOOK = timedelta(seconds=2)
 ERRAND = timedelta(minutes=1)
 """A hook's."""
 
+_CANARY = "+canary"
+"""In ids: no pool's name has a `+`."""
+
 Reason = Callable[[Pool, ObservedPool, str], str]
 """Why a pool's nodes must be new ones to be as the spec says at a version; empty when they need not."""
 
@@ -80,7 +83,7 @@ class Upgrade:
         policy = self.draft.cluster.policy.upgrade
         rest = list(replaced)
         if rest and policy.canary == "node" and _untouched(rest[0], to):
-            after = self._next(after, Verb.UPGRADE_POOL, f"{rest[0].pool.name}-canary")
+            after = self._next(after, Verb.UPGRADE_POOL, f"{rest[0].pool.name}{_dashed(suffix)}{_CANARY}")
             after = (self._replace(rest[0], to, after, suffix, canary=True),)
             following = self._validation(after, f"before-upgrade-pool-{rest[0].pool.name}{_dashed(suffix)}")
         else:
@@ -88,7 +91,7 @@ class Upgrade:
         groups = [[rest.pop(0)]] if rest and policy.canary == "pool" else []
         groups += [rest[at : at + policy.parallel_pools] for at in range(0, len(rest), policy.parallel_pools)]
         for group in groups:
-            name = "-".join(each.pool.name for each in group)
+            name = "+".join(each.pool.name for each in group)
             after = following or self._next(after, Verb.UPGRADE_POOL, f"{name}{_dashed(suffix)}")
             following = ()
             after = tuple(self._pool(each, to, after, suffix) for each in group)
@@ -191,7 +194,7 @@ class Upgrade:
             disrupts=self.draft.moved(f"pods of {nodes(count)} move, within their PodDisruptionBudgets"),
             no_way_back="nodes that were replaced are gone, and kubelets do not go down" if _rises(one, to) else None,
             times=-(-count // most),
-            suffix="-".join(filter(None, (suffix, "canary" if canary else ""))),
+            suffix=f"{suffix}{_CANARY if canary else ''}",
             nodes=count,
             version=to,
             **params,

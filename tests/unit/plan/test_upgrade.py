@@ -216,14 +216,14 @@ policies = st.fixed_dictionaries(
         "after": st.just(HOOKS["after"]),
     },
 )
-minors = ["1.32", "1.33", "1.34", "1.35"]
+minors = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36"]
 
 
 @st.composite
 def behind(draw) -> tuple[Cluster, Observed]:
-    names = draw(st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True, min_size=1))
+    names = draw(st.lists(st.sampled_from(["a", "b", "a-b", "a-canary"]), unique=True, min_size=1))
     now = draw(st.sampled_from(minors[1:]))
-    known = [minor for minor in minors if minor <= now]
+    known = [minor for minor in minors if minor <= now][-4:]
     pools = [pool(name, *draw(st.lists(st.sampled_from(known), min_size=1, max_size=5))) for name in names]
     wanted = cluster(draw(st.sampled_from([minor for minor in minors if minor >= now])), names, 1, **draw(policies))
     return wanted, running(now, *pools, upgrading=draw(st.booleans()))
