@@ -1,4 +1,4 @@
-"""Waves through a fleet, each test one sentence of docs/waves.md. The same on real control planes: tests/flows/test_waves.py."""
+"""Waves through a fleet, each test one sentence of docs/waves.md; on real control planes: tests/flows/test_waves.py."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
