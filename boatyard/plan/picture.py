@@ -12,7 +12,7 @@ from boatyard.versions import Minor
 WIDTH, LEFT, RIGHT, TOP, LANE, FOOT = 960, 150, 20, 56, 92, 48
 BAR = 60
 """Height of the fullest week of a ring; LANE leaves room above it for the version's name."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4477aa", "#882255", "#117733")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4477aa", "#cc6677", "#117733")
 """Told apart by colour-blind people too, and against both a white and a black page."""
 STYLE = """\
 .page{fill:#fff;stroke:#d0d7de}.text{fill:#1f2328}.soft{fill:#59636e}.line{stroke:#d0d7de}.closed{fill:#59636e;opacity:.16}
