@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.forecast import fleets, tell_forecast
+from tasks.forecast import fleet_of, tell_forecast
 
 
 @flow(name="forecast-fleet", flow_run_name="forecast")
@@ -10,10 +10,7 @@ def forecast_fleet(folder: str | None = None, days: int = 365) -> dict[str, int]
     """Run the scheduler of upgrades ahead, and show table and picture as an artifact. Changes nothing anywhere.
 
     Args:
-        folder: The fleet's folder, with its fleet.yaml; every fleet that Boatyard keeps clusters of, when left out.
+        folder: The fleet's folder, with its fleet.yaml; all clusters and the rules that Boatyard keeps, when left out.
         days: How far to look.
     """
-    told: dict[str, int] = {}
-    for name, waves, clusters in fleets(folder):
-        told |= tell_forecast(name, waves, clusters, days)
-    return told
+    return tell_forecast(*fleet_of(folder), days)

@@ -9,13 +9,13 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from boatyard.drivers.fleet_state import rules
 from boatyard.drivers.survey import survey
 from boatyard.plan.forecast import forecast
 from boatyard.plan.outlook import as_markdown, summary
 from boatyard.plan.picture import as_svg
 from boatyard.spec.fleet import load_fleet
 from boatyard.spec.models import Cluster
-from boatyard.spec.source import fleet_file
 from boatyard.spec.waves import Waves
 from tasks.steps import artifact_key
 from tasks.yard import yard
@@ -24,22 +24,19 @@ MOST_ROWS = 200
 """Clusters in the table of the artifact; the command line lists all."""
 
 
-def fleets(folder: str | None) -> list[tuple[str, Waves | None, list[Cluster]]]:
-    """Name, rules and clusters: of the fleet in that folder, or of every fleet that a kept cluster is from."""
+def fleet_of(folder: str | None) -> tuple[str, Waves | None, list[Cluster]]:
+    """Name, rules and clusters: of the fleet in that folder, or of all that the store keeps."""
     if folder is not None:
         fleet = load_fleet(Path(folder))
-        return [(fleet.name, fleet.waves, list(fleet.clusters.values()))]
-    kept = yard().store.clusters.list()
-    files = {record.name: fleet_file(Path(record.source)) if record.source else None for record in kept}
-    found = [fleets(str(file.parent))[0] for file in sorted({file for file in files.values() if file is not None})]
-    alone = [Cluster.model_validate(record.desired) for record in kept if files[record.name] is None]
-    return [*found, *([("clusters", None, alone)] if alone else [])]
+        return fleet.name, fleet.waves, list(fleet.clusters.values())
+    here = yard()
+    return "fleet", rules(here), [Cluster.model_validate(record.desired) for record in here.store.clusters.list()]
 
 
 def tell_forecast(name: str, waves: Waves | None, clusters: Sequence[Cluster], days: int) -> dict[str, int]:
     """Look ahead, and put table and picture into the UI. Cluster → number of its upgrades."""
     now, period = yard().clock.now(), timedelta(days=days)
-    state = survey(clusters, waves, yard().store, now, now + period)
+    state = survey(yard(), clusters, waves, now + period)
     told = forecast(waves, state, now, period=period)
     for line in summary(told):
         get_run_logger().info("%s: %s", name, line)

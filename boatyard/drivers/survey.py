@@ -49,4 +49,4 @@ def _member(
     member = memory.member(cluster, upgrades, seen, created, expected_time(yard, cluster, seen))
     if member.monitored:
         return member
-    return replace(member, healthy=True, health_since=created)
+    return replace(member, healthy=True, monitored=True, health_since=created)

@@ -126,7 +126,14 @@ def test_system_pods(pods: list[dict[str, Any]], status: State, says: str) -> No
 
 @pytest.mark.parametrize(
     ("expected", "status"),
-    [(None, State.OK), ("1.36", State.OK), ("1.36.3", State.OK), ("1.36.4", State.FAIL), ("1.35", State.FAIL)],
+    [
+        (None, State.OK),
+        ("1.36", State.OK),
+        ("1.36.3", State.OK),
+        ("1.36.1", State.WARN),
+        ("1.36.4", State.FAIL),
+        ("1.35", State.FAIL),
+    ],
 )
 def test_version(expected: str | None, status: State) -> None:
     assert check("version", look(expected=expected)).status is status
