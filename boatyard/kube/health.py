@@ -66,8 +66,8 @@ def judge(
 ) -> list[Check]:
     """Every check on one reading.
 
-    expected_version: `1.35` or `1.35.2`; a newer patch of it is only noted. Without it the spec's version is a floor, and being below it
-    is only noted, since an upgrade may be on its way.
+    expected_version: `1.35` or `1.35.2`; a newer patch of it is only noted. Without it the spec's version is a floor,
+    and being below it is only noted, since an upgrade may be on its way.
     """
     return [
         *_readyz(reading.readyz),
