@@ -40,6 +40,8 @@ class Way:
 
 def way(channel: str, offered: Sequence[str], current: str) -> Way:
     """The steps that are open from `current`; `offered` is what the provider can run."""
+    if not offered:
+        return Way((), None, "its provider cannot be asked now what it offers")
     goal = target(channel, offered, current)
     if goal is None:
         return Way((), None, f"{current} is the newest that channel {channel} allows")

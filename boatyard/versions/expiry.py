@@ -1,18 +1,13 @@
-"""A version's end of support: how near it is, and the last maintenance window before it. Pure."""
+"""A version's end of support: how near it is. Pure."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Literal
 
-from boatyard.spec.windows import Window
 from boatyard.versions.offer import Offer
 
 THRESHOLDS = (7, 30, 90)
 """Days ahead at which a coming end is said again, each time under a reason of its own."""
-
-Opening = tuple[datetime, datetime]
-"""When a window opens and closes, in UTC."""
 
 
 @dataclass(frozen=True)
@@ -65,56 +60,3 @@ def _said(offer: Offer) -> str:
     day = offer.dates_as_of or offer.as_of
     known = f"{source}, as of {day}" if day else source
     return f"an estimate; {known}" if offer.estimated else known
-
-
-def last_window_before(
-    window: Window,
-    end: date,
-    needed: timedelta,
-    *,
-    after: datetime,
-    usable: Callable[[Opening], bool] = lambda opening: True,
-) -> Opening | None:
-    """The last opening in which something that takes `needed` can begin, at `after` or later, and be over before `end`.
-
-    `end` begins at midnight UTC: on the day itself some providers already bill for the extended support. usable: False
-    for openings that something else forbids, such as a freeze. None when there is none: nothing fits any more, or ever.
-    """
-    return next(_openings_before(window, end, needed, after, usable), None)
-
-
-def must_upgrade_now(
-    window: Window,
-    now: datetime,
-    end: date,
-    needed: timedelta,
-    *,
-    hops: int = 1,
-    usable: Callable[[Opening], bool] = lambda opening: True,
-) -> bool:
-    """Is this opening the last chance before the version's support ends?
-
-    True when an upgrade that takes `needed` fits into the opening that `now` lies in, and fewer than `hops` later ones
-    would do before `end`; also when `end` has passed, since then each chance is overdue. hops: minors to go until a
-    supported one, one an opening. usable, end: as in `last_window_before`.
-    """
-    current = next((opening for opening in window.openings(now) if opening[0] <= now < opening[1]), None)
-    if current is None or not usable(current) or now + needed > current[1]:
-        return False
-    later = _openings_before(window, end, needed, current[1], usable)
-    return sum(1 for _, _ in zip(range(hops), later, strict=False)) < hops
-
-
-def _openings_before(
-    window: Window, end: date, needed: timedelta, after: datetime, usable: Callable[[Opening], bool]
-) -> Iterator[Opening]:
-    """Those that will do, the latest first."""
-    bound = datetime.combine(end, time(), UTC)
-    before, around = bound, bound
-    while around > after - timedelta(days=3):
-        around -= timedelta(days=30)
-        for opens, closes in reversed([opening for opening in window.openings(around) if opening[0] < before]):
-            before = opens
-            fits = max(opens, after) + needed <= min(closes, bound)
-            if fits and closes > after and usable((opens, closes)):
-                yield opens, closes

@@ -13,12 +13,12 @@ from boatyard.plan.fleet import FleetState, Member, Offer, Release
 from boatyard.plan.forecast import forecast
 from boatyard.plan.model import Observed, Phase
 from boatyard.plan.targets import rank
-from boatyard.plan.upkeep import decide_maintenance
 from boatyard.plan.waves import decide
 from boatyard.spec.models import Cluster
 from boatyard.spec.waves import Freeze, Waves
 from boatyard.spec.windows import Window
 from boatyard.versions import Minor
+from tests.unit.plan.plain import decide_maintenance
 from tests.unit.plan.world import DAY, HOUR, LONG_AGO, World, waves
 
 PERIOD = timedelta(days=11)
