@@ -165,7 +165,11 @@ def test_a_restore_cut_off_at_every_change(bench: Bench, cluster: Cluster, tmp_p
 
 
 @pytest.mark.needs(capability=Snapshotable)
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"{}\n"), gzip.compress(b"[1]\n")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not gzip", gzip.compress(b"{}\n", mtime=0), gzip.compress(b"[1]\n", mtime=0)],
+    ids=["empty", "no gzip", "no object", "a list"],
+)
 def test_a_file_that_is_no_snapshot(bench: Bench, cluster: Cluster, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "no-snapshot"
     file.write_bytes(content)

@@ -1,5 +1,5 @@
-"""The rule of scheduled upgrades for one cluster by itself, in its plainest form: what `decide` of boatyard.plan.waves must
-come to where a fleet has no rules of its own."""
+"""The rule of scheduled upgrades for one cluster by itself, in its plainest form: what `boatyard.plan.waves.decide`
+must come to where a fleet has no rules of its own."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
