@@ -35,8 +35,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "validate": "Check a cluster's health, line by line.",
         "preflight": "Name what would break or block an upgrade.",
         "logs": "Show a cluster's journal: who did what, why and how it ended.",
-        "fleet": "Show how upgrades go through the fleet, now and for a year; approve them.",
-        "aws": "Print IAM policies; find clusters in an account that nobody knows.",
+        "fleet": "Show, foretell and approve the fleet's upgrades.",
+        "aws": "Print IAM policies; find what nobody knows in an account.",
         "kubeconfig": "Write a kubeconfig for a cluster.",
     },
     "Operate": {
