@@ -1,31 +1,26 @@
-"""HTTP/1.1 to one server over connections that are kept: what a client of an API server needs, and no more.
+"""HTTP/1.1 to one server by the standard library's `http.client`, over connections that are kept.
 
-urllib3 spends five times the CPU on a request and 50 ms on its import; see docs/adr/0002-a-thin-kubernetes-client.md.
-Errors are `OSError`s, of which `ssl.SSLError` is one. Safe to use from many threads at once.
+Ours are the pool, TLS behind a proxy, and errors that are `OSError`s, of which `ssl.SSLError` is one; see
+docs/adr/0002-a-thin-kubernetes-client.md. Safe to use from many threads at once.
 """
 
 import base64
 import contextlib
-import os
 import re
 import select
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-_LINE = 65_536  # bytes of a line in the head of an answer
-_LINES = 256  # of them
-_PLAIN = re.compile(r"[!-~]*")
+Tls = Callable[[], ssl.SSLContext] | None
+_PIECE = 65_536  # bytes of a body that is given as it comes in
 _BREAK = re.compile(r"[\r\n\0]")
-_TOGETHER = 65_536  # bytes of a body that is copied behind its head, so that both go out at once
-
-
-class NotHttp(OSError):
-    """The answer breaks off, or is not HTTP at all."""
 
 
 class Answer:
@@ -34,68 +29,44 @@ class Answer:
     headers: names in lower case. The connection is kept for the next request once the body has been read to its end.
     """
 
-    def __init__(self, wire: "Wire", connection: "_Connection", method: str) -> None:
-        self._wire, self._connection, self._file = wire, connection, connection.file
-        self.status, version, self.headers = _head(self._file)
-        while self.status < 200:  # an interim answer announces the real one
-            self.status, version, self.headers = _head(self._file)
-        self._keep = version == b"HTTP/1.1" and self.headers.get("connection", "").lower() != "close"
-        self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
-        length = self.headers.get("content-length")
-        self._length = None if self._chunked or length is None else _whole(length.encode(), 10)
-        if method == "HEAD" or self.status in (204, 304):
-            self._chunked, self._length = False, 0
+    def __init__(self, wire: "Wire", connection: "_Connection", response: HTTPResponse) -> None:
+        self._wire, self._connection, self._response = wire, connection, response
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
         self._done = False
 
     def read(self) -> bytes:
         """All of the body."""
-        if self._length is None:
-            return b"".join(self.chunks())
-        try:
-            data: bytes = self._file.read(self._length)
-            if len(data) < self._length:
-                raise NotHttp("the connection was closed in the middle of an answer")
-        except BaseException:
-            self.close()
-            raise
-        self._end()
-        return data
+        return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it comes in."""
         try:
-            if self._chunked:
-                yield from _chunks(self._file)
-            elif self._length is not None:
-                yield self.read()
-                return
-            else:
-                self._keep = False
-                while data := self._file.read1(_LINE):
-                    yield data
+            with _os_errors():
+                if self._response.length is None:
+                    yield from iter(partial(self._response.read1, _PIECE), b"")
+                else:
+                    yield self._response.read()
         except BaseException:
             self.close()
             raise
-        self._end()
+        self._done = True
+        if self._response.will_close:
+            self._connection.close()
+        else:
+            self._wire.keep(self._connection)
 
     def shutdown(self) -> None:
         """Wake a thread that reads this answer: it sees the end of the connection."""
-        if self._done:
-            return
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._connection.raw, socket.SHUT_RDWR)
+        if not self._done:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._connection.raw, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Drop the connection, unless the body has been read. May be called twice."""
         if not self._done:
             self._done = True
-            self._connection.close()
-
-    def _end(self) -> None:
-        self._done = True
-        if self._keep:
-            self._wire.keep(self._connection)
-        else:
+            self._response.close()
             self._connection.close()
 
 
@@ -103,29 +74,22 @@ class Wire:
     """One server. Opens connections as they are needed; `kept` of them stay open."""
 
     def __init__(
-        self,
-        server: str,
-        tls: Callable[[], ssl.SSLContext] | None,
-        *,
-        name: str | None = None,
-        proxy: str | None = None,
-        kept: int = 16,
+        self, server: str, tls: Tls, *, name: str | None = None, proxy: str | None = None, kept: int = 16
     ) -> None:
         """server: http(s)://HOST[:PORT]. tls: gives what a new connection trusts and shows; None for plain http.
 
         name: what the server's certificate names, when that is not HOST.
         proxy: http(s)://[USER:PASSWORD@]HOST[:PORT]; None for what the environment says. `ValueError` for another kind.
         """
-        parts = urlsplit(server)
-        self._host, self._tls, self._name = parts.hostname or "", tls, name
-        self._port = parts.port or (443 if tls else 80)
-        self._authority = parts.netloc.rpartition("@")[2]
-        proxy = (proxy or _environment(self._host) or "") if tls else ""
+        self._server, self._tls = urlsplit(server), tls
+        host = self._server.hostname or ""
+        self._name = name or host
+        if tls and not proxy and not proxy_bypass(host):
+            proxy = getproxies().get("https")
+        proxy = proxy if tls and proxy else ""
         self._proxy = urlsplit(proxy if "://" in proxy or not proxy else f"http://{proxy}")
-        if self._proxy.scheme not in ("", "http", "https"):
-            raise ValueError(
-                f"proxies of the kind {self._proxy.scheme}:// are not supported, only http:// and https://"
-            )
+        if (kind := self._proxy.scheme) not in ("", "http", "https"):
+            raise ValueError(f"proxies of the kind {kind}:// are not supported, only http:// and https://")
         self._kept, self._idle = kept, list[_Connection]()
         self._lock = threading.Lock()
 
@@ -133,14 +97,21 @@ class Wire:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, *, connect: float, read: float
     ) -> Answer:
         """Send one request and read the head of its answer. connect, read: seconds to open, and until the next byte."""
-        head = _request(method, target, self._authority, headers, body)
-        connection = self._take() or self._open(connect)
-        try:
-            connection.send(head, body, read)
-            return Answer(self, connection, method)
-        except BaseException:
-            connection.close()
-            raise
+        if any(_BREAK.search(value) for value in headers.values()):  # the library's words would show it, and a token
+            raise ValueError("a header of the request has a line break in it")
+        fields = {"host": self._server.netloc.rpartition("@")[2].encode()}
+        fields |= {key: value.encode() for key, value in headers.items()}
+        with _os_errors():
+            connection = self._take() or _Connection(self._server, self._tls, self._name, self._proxy, connect)
+            try:
+                if connection.sock is None:
+                    connection.connect()
+                connection.sock.settimeout(read)
+                connection.request(method, quote(target, safe="/?&=:;,%+!$'()*@~[]"), body, fields)
+                return Answer(self, connection, connection.getresponse())
+            except BaseException:
+                connection.close()
+                raise
 
     def keep(self, connection: "_Connection") -> None:
         """Take back a connection whose answer has been read."""
@@ -163,59 +134,59 @@ class Wire:
         self.renew()
 
     def _take(self) -> "_Connection | None":
-        while True:
-            with self._lock:
-                if not self._idle:
-                    return None
-                connection = self._idle.pop()
-            if connection.usable():
-                return connection
-            connection.close()
+        with self._lock:
+            while self._idle:
+                if (connection := self._idle.pop()).usable():
+                    return connection
+                connection.close()
+        return None
 
-    def _open(self, seconds: float) -> "_Connection":
-        if not self._proxy.scheme:
-            raw = _connect(self._host, self._port, seconds)
-            return _secured(raw, raw, self._tls and self._tls(), self._name or self._host)
-        through = self._proxy.scheme == "https"
-        raw = _connect(self._proxy.hostname or "", self._proxy.port or (443 if through else 80), seconds)
+
+class _Response(HTTPResponse):
+    def begin(self) -> None:
+        super().begin()
+        while 100 < self.status < 200:  # an interim answer announces the real one; the library passes over 100 only
+            self.headers = None  # type: ignore[assignment]  # otherwise it counts as begun
+            super().begin()
+        if self.status < 300 and self.length is None and not self.chunked and not self.fp.peek(1):
+            raise IncompleteRead(b"")  # the head broke off, which the library takes for its end: no success
+
+
+class _Connection(HTTPConnection):
+    """raw: the socket underneath; `sock` is what is spoken through."""
+
+    response_class = _Response
+    raw: socket.socket
+
+    def __init__(self, server: SplitResult, tls: Tls, name: str, proxy: SplitResult, seconds: float) -> None:
+        host, port = server.hostname or "", server.port or (443 if tls else 80)
+        near = {"": port, "http": 80, "https": 443}[proxy.scheme]
+        super().__init__(proxy.hostname or host, proxy.port or near, seconds)
+        self._tls, self._name, self._proxy = tls and tls(), name, proxy
+        if not proxy.scheme:
+            return
+        fields = {}
+        if proxy.username:
+            pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+            fields["Proxy-Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        self.set_tunnel(f"[{host}]" if ":" in host else host, port, fields)
+        if proxy.scheme == "https":  # the only place that the library has for TLS before its question to the proxy
+            self._create_connection = _connect_securely
+
+    def connect(self) -> None:
         try:
-            outer: Any = raw
-            if through:
-                outer = raw = ssl.create_default_context().wrap_socket(raw, server_hostname=self._proxy.hostname)
-            self._tunnel(outer)
-            return _secured(raw, outer, self._tls and self._tls(), self._name or self._host)
-        except BaseException:
-            raw.close()
-            raise
+            super().connect()
+        except OSError as error:
+            if not self._proxy.scheme or isinstance(error, ssl.SSLError):
+                raise
+            raise OSError(f"the proxy {self.host} did not let us through: {error.strerror or error}") from None
+        self.raw = self.sock
+        if self._tls and isinstance(self.sock, ssl.SSLSocket):  # TLS to the proxy, and inside of it TLS to the server
+            from urllib3.util.ssltransport import SSLTransport
 
-    def _tunnel(self, proxy: socket.socket) -> None:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        place = f"{host}:{self._port}"
-        headers = {}
-        if self._proxy.username:
-            pair = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
-            headers["proxy-authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        proxy.sendall(_request("CONNECT", place, place, headers, None))
-        with proxy.makefile("rb", buffering=0) as file:  # what follows the head belongs to TLS
-            status, _, _ = _head(file)
-        if not 200 <= status < 300:
-            raise NotHttp(f"the proxy {self._proxy.hostname} answered {status}")
-
-
-class _Connection:
-    """An open connection. raw: the socket underneath; socket: what is spoken through."""
-
-    def __init__(self, raw: socket.socket, spoken: Any) -> None:
-        self.raw, self._socket = raw, spoken
-        self.file = spoken.makefile("rb")
-
-    def send(self, head: bytes, body: bytes | None, seconds: float) -> None:
-        self._socket.settimeout(seconds)
-        if body is None or len(body) <= _TOGETHER:
-            self._socket.sendall(head + body if body else head)
-        else:
-            self._socket.sendall(head)
-            self._socket.sendall(body)
+            self.sock = SSLTransport(self.sock, self._tls, server_hostname=self._name)
+        elif self._tls:
+            self.sock = self.raw = self._tls.wrap_socket(self.sock, server_hostname=self._name)
 
     def usable(self) -> bool:
         """False when the server has closed it: something to read without a question is its farewell."""
@@ -223,95 +194,17 @@ class _Connection:
         poll.register(self.raw, select.POLLIN)
         return not poll.poll(0)
 
-    def close(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self.file.close()
-        with contextlib.suppress(OSError):
-            self._socket.close()
-        self.raw.close()
+
+def _connect_securely(address: tuple[str, int], *more: Any) -> ssl.SSLSocket:
+    raw = socket.create_connection(address, *more)
+    return ssl.create_default_context().wrap_socket(raw, server_hostname=address[0])
 
 
-def _connect(host: str, port: int, seconds: float) -> socket.socket:
-    raw = socket.create_connection((host, port), seconds)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return raw
-
-
-def _secured(raw: socket.socket, spoken: Any, tls: ssl.SSLContext | None, name: str) -> _Connection:
-    if tls is None:
-        return _Connection(raw, spoken)
+@contextlib.contextmanager
+def _os_errors() -> Iterator[None]:
     try:
-        if isinstance(spoken, ssl.SSLSocket):  # TLS to a proxy, and inside of it TLS to the server
-            from urllib3.util.ssltransport import SSLTransport
-
-            return _Connection(raw, SSLTransport(spoken, tls, server_hostname=name))
-        secure = tls.wrap_socket(spoken, server_hostname=name)
-        return _Connection(secure, secure)
-    except BaseException:
-        raw.close()
-        raise
-
-
-def _environment(host: str) -> str | None:
-    """The proxy for https that the environment names, or the system's settings on macOS and Windows."""
-    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    import urllib.request
-
-    return None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https")
-
-
-def _request(method: str, target: str, authority: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    if not _PLAIN.fullmatch(target):
-        target = quote(target, safe="/?&=:;,%+!$'()*@~[]")
-    lines = [f"{method} {target} HTTP/1.1", f"host: {authority}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body is not None:
-        lines.append(f"content-length: {len(body)}")
-    if any(_BREAK.search(line) for line in lines):
-        raise ValueError("a header of the request has a line break in it")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def _head(file: Any) -> tuple[int, bytes, dict[str, str]]:
-    """Status, version and headers of an answer."""
-    first = _line(file)
-    version, _, rest = first.partition(b" ")
-    if not version.startswith(b"HTTP/1."):
-        raise NotHttp("the answer is not HTTP")
-    status = _whole(rest[:3], 10)
-    headers: dict[str, str] = {}
-    for _ in range(_LINES):
-        line = _line(file)
-        if not line:
-            return status, version, headers
-        name, _, value = line.partition(b":")
-        headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-    raise NotHttp("the answer has too many headers")
-
-
-def _line(file: Any) -> bytes:
-    line: bytes = file.readline(_LINE)
-    if not line.endswith(b"\n"):
-        raise NotHttp("the connection was closed" if len(line) < _LINE else "the answer has a header without an end")
-    return line.rstrip(b"\r\n")
-
-
-def _whole(text: bytes, base: int) -> int:
-    try:
-        number = int(text, base)
-    except ValueError:
-        raise NotHttp("the answer is not HTTP") from None
-    if number < 0:
-        raise NotHttp("the answer is not HTTP")
-    return number
-
-
-def _chunks(file: Any) -> Iterator[bytes]:
-    while size := _whole(_line(file).partition(b";")[0], 16):
-        data = file.read(size)
-        if len(data) < size or _line(file):
-            raise NotHttp("the connection was closed in the middle of an answer")
-        yield data
-    while _line(file):  # trailers
-        continue
+        yield
+    except (RemoteDisconnected, IncompleteRead):
+        raise ConnectionError("the connection was closed before the answer was complete") from None
+    except HTTPException:
+        raise ConnectionError("the answer is not HTTP") from None

@@ -1,6 +1,7 @@
 """Connections, looked at from the server's side: how answers are read, what is kept, the way through a proxy."""
 
 import base64
+import contextlib
 import re
 import select
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 from boatyard.errors import Permanent, Temporary
 from boatyard.kube.client import Client
-from boatyard.kube.wire import NotHttp, Wire
+from boatyard.kube.wire import Wire
 from tests.unit.kube.certificates import served
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -117,21 +118,55 @@ def test_bodies_are_read_to_their_end(listen, answer: bytes, body: bytes) -> Non
     ("answer", "said"),
     [
         (b"", "was closed"),
+        (b"HTTP/1.1 200 OK\r\n", "was closed"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "was closed"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "in the middle"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nshort", "in the middle"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "was closed"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nshort", "was closed"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", "was closed"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not HTTP"),
-        (b"HTTP/1.1 abc\r\n\r\n", "not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "not HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 300 + b"\r\n", "too many headers"),
-        (b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000, "without an end"),
     ],
-    ids=["nothing", "half a head", "short", "short chunk", "bad chunk", "ssh", "status", "length", "headers", "header"],
+    ids=["nothing", "a status", "half a head", "short", "short chunk", "no last chunk", "ssh"],
 )
 def test_what_is_no_answer_is_said(listen, answer: bytes, said: str) -> None:
-    with pytest.raises(NotHttp, match=said):
-        ask(wire(listen(answering(answer))))
+    listener = listen(answering(answer))
+    with pytest.raises(ConnectionError, match=said):
+        ask(wire(listener))
+    document = kubeconfig(f"http://127.0.0.1:{listener.port}")
+    with Client(document, retries=0) as client, pytest.raises(Temporary, match=f"does not answer: .*{said}"):
+        client.version()
+
+
+@pytest.mark.parametrize("framing", ["chunks", "until closed"])
+def test_a_stream_gives_what_has_come_and_ends_when_another_thread_says_so(listen, framing: str) -> None:
+    head_of = {
+        "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "until closed": b"HTTP/1.0 200 OK\r\n\r\nabc",
+    }
+    gone = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        head(connection)
+        connection.sendall(head_of[framing])
+        gone.wait(30)
+
+    answer = wire(listen(serve)).ask("GET", "/", {}, None, connect=5, read=30)
+    chunks, rest = answer.chunks(), list[bytes | None]()
+    assert next(chunks) == b"abc"
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            rest.append(next(chunks, None))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    answer.shutdown()
+    reader.join(10)
+    ended = not reader.is_alive()
+    gone.set()
+    reader.join()
+    assert ended
+    assert rest in ([], [None])
+    answer.close()
 
 
 def test_a_connection_is_used_again_and_a_closed_one_is_not(listen) -> None:
@@ -166,11 +201,12 @@ def test_requests_say_what_servers_expect(listen) -> None:
     one = wire(listener)
     ask(one, "/a b?x=ä&y=%20")
     ask(one, "/c", "PATCH", b"")
-    assert (
-        seen[0]
-        == f"GET /a%20b?x=%C3%A4&y=%20 HTTP/1.1\r\nhost: 127.0.0.1:{listener.port}\r\naccept: x\r\n\r\n".encode()
-    )
-    assert seen[1].endswith(b"\r\ncontent-length: 0\r\n\r\n")
+    first, second = (request.decode().lower().splitlines() for request in seen)
+    assert first[0] == "get /a%20b?x=%c3%a4&y=%20 http/1.1"
+    assert {f"host: 127.0.0.1:{listener.port}", "accept: x"} <= set(first)
+    assert not [line for line in first if line.startswith(("content-length", "transfer-encoding"))]
+    assert second[0] == "patch /c http/1.1"
+    assert "content-length: 0" in second
 
 
 def test_no_header_is_smuggled_in(listen) -> None:
@@ -286,7 +322,7 @@ def test_the_way_leads_through_the_kubeconfigs_proxy(
     url = f"{kind}://us%40er:open@127.0.0.1:{between.port}"
     with Client(trusting(server.port, authority, **{"proxy-url": url})) as client:
         assert [client.version(), client.version()] == [{"gitVersion": "v1.36.3"}] * 2
-    assert [request.splitlines()[0] for request in proxy.seen] == [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1".encode()]
+    assert [request.split()[:2] for request in proxy.seen] == [[b"CONNECT", f"127.0.0.1:{server.port}".encode()]]
     assert base64.b64encode(b"us@er:open") in proxy.seen[0]
 
 
@@ -308,7 +344,7 @@ def test_the_environments_proxy_is_taken_but_for_what_it_leaves_out(
 def test_a_proxy_that_refuses_is_named(listen, authority: Path) -> None:
     between = listen(Proxy("407 Proxy Authentication Required"))
     document = trusting(1, authority, **{"proxy-url": f"http://127.0.0.1:{between.port}"})
-    with Client(document, retries=0) as client, pytest.raises(Temporary, match=r"the proxy 127\.0\.0\.1 answered 407"):
+    with Client(document, retries=0) as client, pytest.raises(Temporary, match=r"the proxy 127\.0\.0\.1 .* 407 Proxy"):
         client.version()
 
 
