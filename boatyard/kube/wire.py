@@ -196,8 +196,8 @@ class _Connection(HTTPConnection):
 
 
 def _connect_securely(address: tuple[str, int], *more: Any) -> ssl.SSLSocket:
-    raw = socket.create_connection(address, *more)
-    return ssl.create_default_context().wrap_socket(raw, server_hostname=address[0])
+    tls = ssl.create_default_context()
+    return tls.wrap_socket(socket.create_connection(address, *more), server_hostname=address[0])
 
 
 @contextlib.contextmanager
