@@ -225,7 +225,18 @@ def test_no_header_is_smuggled_in(listen) -> None:
 
 def test_silence_has_an_end(listen) -> None:
     gone = threading.Event()
-    listener = listen(lambda connection: gone.wait(30) and None)
+
+    def once(connection: socket.socket) -> None:
+        answering(OK)(connection)
+        gone.wait(3)  # less than `connect`, so that another limit than `read` would end otherwise
+
+    listener = listen(once)
+    one = wire(listener)
+    assert ask(one) == b"ok"
+    with pytest.raises(TimeoutError):  # on the connection that was kept
+        one.ask("GET", "/", {}, None, connect=5, read=0.1)
+    assert listener.accepted == 1
+    listener = listen(lambda connection: gone.wait(3) and None)
     with pytest.raises(TimeoutError):
         wire(listener).ask("GET", "/", {}, None, connect=5, read=0.1)
     document = kubeconfig(f"http://127.0.0.1:{listener.port}")
