@@ -97,7 +97,7 @@ class Wire:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, *, connect: float, read: float
     ) -> Answer:
         """Send one request and read the head of its answer. connect, read: seconds to open, and until the next byte."""
-        if any(_BREAK.search(value) for value in headers.values()):  # the library's words would show it, and a token
+        if any(_BREAK.search(value) for value in headers.values()):  # the library's refusal shows it: a token?
             raise ValueError("a header of the request has a line break in it")
         fields = {"host": self._server.netloc.rpartition("@")[2].encode()}
         fields |= {key: value.encode() for key, value in headers.items()}
