@@ -2,9 +2,9 @@
 
     backups/etcd/main/2026-11-22T16:43:25Z-000042/etcd.backup.gz       a snapshot
                                                   _etcd_backup.meta    written last
-    backups/etcd/main/control/etcd-cluster-spec                        how many members, which etcd
-                              2026-11-22T17:00:00Z-000000/_command.json   a wish: go back to …
+    backups/etcd/main/control/2026-11-22T17:00:00Z-000000/_command.json   a wish: go back to …
 
+control/etcd-cluster-spec is kOps' own and only read by etcd-manager: else each preview of kOps would show it changed.
 kOps runs an etcd of its own for events. Here one etcd has both, so that the backup of `events` is that of `main`.
 """
 
@@ -55,7 +55,6 @@ class Backups:
         meta = {"etcdVersion": spec["etcdVersion"], "timestamp": str(int(now.timestamp())), "clusterSpec": spec}
         for name in _ETCDS:
             base = f"backups/etcd/{name}"
-            self._put(place, f"{base}/control/etcd-cluster-spec", json.dumps(spec).encode())
             folder = f"{base}/{now:%Y-%m-%dT%H:%M:%SZ}-{self._number:06d}"
             self._put(place, f"{folder}/{_DATA}", data)
             self._put(place, f"{folder}/{_META}", json.dumps(meta).encode())

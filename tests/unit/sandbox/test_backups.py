@@ -18,6 +18,8 @@ from tests.unit.sandbox.kops import STORE, KopsCluster, until
 pytestmark = pytest.mark.twin
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+SPEC = b'{\n  "memberCount": 1,\n  "etcdVersion": "3.6.6"\n}'
+"""As kOps writes it."""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KopsCluster]:
     with Sandbox.start(tmp_path_factory.mktemp("sandbox"), Toolbox(Settings.load().cache)) as sandbox:
         cluster = KopsCluster(sandbox, "kept.example.com")
         cluster.put("config", b"spec: {}\n")
+        for etcd in ("main", "events"):
+            cluster.put(f"backups/etcd/{etcd}/control/etcd-cluster-spec", SPEC)
         cluster.until("the cluster", cluster.follows)
         yield cluster
 
@@ -80,6 +84,12 @@ def test_both_etcds_have_a_backup_in_etcd_managers_layout(cluster: KopsCluster) 
     assert meta["etcdVersion"].startswith("3.")
     keys = keys_of(gzip.decompress(read(cluster, f"main/{name}/etcd.backup.gz")))
     assert b"/registry/namespaces/default" in keys
+
+
+def test_what_kops_wrote_for_etcd_manager_stays_as_it_is(cluster: KopsCluster) -> None:
+    """Else kOps would find something to modify after each backup."""
+    until("backups", lambda: backups(cluster) and backups(cluster, "events"))
+    assert [read(cluster, f"{etcd}/control/etcd-cluster-spec") for etcd in ("main", "events")] == [SPEC, SPEC]
 
 
 def test_what_a_backup_holds_comes_back_and_what_came_later_does_not(cluster: KopsCluster) -> None:
