@@ -1,7 +1,7 @@
 """Which machine is next, and what a group or a control plane still lacks."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ import pytest
 
 from boatyard.clock import Deadline, ManualClock
 from boatyard.drivers.base import Env
+from boatyard.drivers.kops import rolling as rolls
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
 from boatyard.drivers.kops.nodes import STATIC, static_pods_missing
 from boatyard.drivers.kops.reach import Reach
@@ -22,7 +23,12 @@ NAMES = ("i-1", "i-2", "i-3")
 
 
 def node(
-    name: str, *, ready: bool = True, cordoned: bool = False, born: str = "2026-11-22T16:00:00Z"
+    name: str,
+    *,
+    ready: bool = True,
+    cordoned: bool = False,
+    born: str = "2026-11-22T16:00:00Z",
+    version: str = "1.34.8",
 ) -> dict[str, Any]:
     return {
         "metadata": {
@@ -31,7 +37,10 @@ def node(
             "labels": {"kops.k8s.io/instancegroup": "web"},
         },
         "spec": {"providerID": f"aws:///us-east-1a/{name}", **({"unschedulable": True} if cordoned else {})},
-        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+            "nodeInfo": {"kubeletVersion": f"v{version}"},
+        },
     }
 
 
@@ -159,3 +168,68 @@ def test_a_pool_is_done_only_when_aws_tells_of_no_old_machine_late_either(
     monkeypatch.setattr(rolling, "_wait", until)
     assert rolling._settled("web", canary=canary) is whole
     assert next(told, None) is None
+
+
+@dataclass
+class Late:
+    """AWS tells this many times that a control-plane machine is new, before it tells the truth; `done` once the machine
+    is ended."""
+
+    times: int
+    ended: list[str] = field(default_factory=list)
+
+    def look(self) -> Scene:
+        if self.ended:
+            return scene([Machine("i-2", "web")], [node("i-2", version="1.35.5")])
+        self.times -= 1
+        return scene([Machine("i-1", "web", outdated=self.times < 0)], [node("i-1", version="1.34.8")])
+
+
+@pytest.fixture
+def late_control_plane(env: Env, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[Late, Rolling]]:
+    """A control plane of one machine whose kubelet is 1.34.8 and is to be 1.35.5."""
+
+    def make(times: int) -> tuple[Late, Rolling]:
+        late = Late(times)
+        rolling = Rolling(cast(Reach, SimpleNamespace(env=env)), cast(Client, None), drain_timeout=1)
+
+        def end(*given: Any) -> None:
+            late.ended += [machine.id for machine in given[3]]
+
+        def lacks(client: Client, scene: Scene, groups: Sequence[str], but: Container[str] = ()) -> str:
+            return unsettled(scene, "web", but)
+
+        monkeypatch.setattr(rolling, "_look", late.look)
+        monkeypatch.setattr(rolling, "_wait", lambda what, lacks: Lookout(env).until(lacks))
+        monkeypatch.setattr(rolls, "drain_and_end", end)
+        monkeypatch.setattr(rolls, "control_plane_lacks", lacks)
+        return late, rolling
+
+    return make
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, 7])
+def test_a_control_plane_is_not_upgraded_before_its_kubelets_say_so(
+    late_control_plane: Callable[[int], tuple[Late, Rolling]], times: int
+) -> None:
+    """However often AWS answers from a moment ago, by which no machine is outdated."""
+    late, rolling = late_control_plane(times)
+    rolling.control_plane(["web"], "1.35.5")
+    assert late.ended == ["i-1"]
+
+
+def test_a_control_plane_that_stays_behind_is_told_by_its_node(
+    late_control_plane: Callable[[int], tuple[Late, Rolling]],
+) -> None:
+    late, rolling = late_control_plane(10**6)
+    with pytest.raises(DeadlineExceeded, match=r"AWS to tell that i-1 \(1\.34\.8\) is outdated"):
+        rolling.control_plane(["web"], "1.35.5")
+    assert late.ended == []
+
+
+def test_a_control_plane_without_another_version_is_done_when_it_is_whole(
+    late_control_plane: Callable[[int], tuple[Late, Rolling]],
+) -> None:
+    late, rolling = late_control_plane(10**6)
+    rolling.control_plane(["web"])
+    assert late.ended == []
