@@ -13,6 +13,7 @@ from boatyard.drivers.kops import guard
 from boatyard.drivers.kops.guard import Scope
 from boatyard.drivers.kops.parse import Preview
 from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.waiting import in_time
 from boatyard.errors import Permanent, Unsafe
 
 _NAMED = 6
@@ -27,11 +28,12 @@ def changing(reach: Reach, scope: Scope, only: Sequence[str] = (), *, always: bo
     snapshot = reach.store.snapshot(reach.env.clock.now())
     try:
         yield
-        tell(reach, explained(reach, scope, only))
+        preview = explained(reach, scope, only)
+        tell(reach, preview)
     except (Unsafe, Permanent):
         reach.store.put_back(snapshot)
         raise
-    reach.kops.update(only)
+    _update(reach, preview, only)
 
 
 def apply(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> bool:
@@ -40,8 +42,22 @@ def apply(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> bool:
     if not guard.effect(preview):
         return False
     tell(reach, preview)
-    reach.kops.update(only)
+    _update(reach, preview, only)
     return True
+
+
+def _update(reach: Reach, preview: Preview, only: Sequence[str]) -> None:
+    """Let kOps do it, until AWS tells of each new version of a launch template: by an answer of a moment ago no machine
+    would be outdated, and none would be replaced."""
+    before = reach.fleet.newest(one.name for one in preview.modify if one.kind == "LaunchTemplate")
+    reach.kops.update(only)
+
+    def lacks() -> str:
+        now = reach.fleet.newest(before)
+        late = [name for name, number in before.items() if now.get(name, 0) <= number]
+        return f"AWS to tell of the new version of launch template {late[0]}" if late else ""
+
+    in_time(reach.env, lacks)  # if not in time, there is none: kOps saw what was before, too
 
 
 def tell(reach: Reach, preview: Preview) -> None:

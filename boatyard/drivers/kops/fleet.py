@@ -64,6 +64,7 @@ class Fleet:
 
     def __init__(self, account: Account, cluster: str, *, fence: Callable[[], None] = lambda: None) -> None:
         self._account, self._cluster, self._fence = account, cluster, fence
+        self._told: dict[str, int] = {}
 
     def read(self) -> dict[str, ScalingGroup]:
         """By instance group; instances that are on their way out are not told."""
@@ -77,6 +78,12 @@ class Fleet:
         detached = self._detached()
         groups = (_group(each, newest, detached.get(str(each["AutoScalingGroupName"]), [])) for each in found)
         return {each.group: each for each in groups}
+
+    def newest(self, templates: Iterable[str]) -> dict[str, int]:
+        """Launch template, by name → number of the newest version that AWS has told of until now."""
+        wanted = sorted(templates)
+        found = self._templates({"LaunchTemplateNames": wanted}) if wanted else []
+        return {str(each["LaunchTemplateName"]): self._latest(each) for each in found}
 
     def launched(self, ids: Iterable[str]) -> dict[str, datetime]:
         """Instance → when it was started; those that AWS no longer knows are left out."""
@@ -182,9 +189,15 @@ class Fleet:
             wanted = sorted({str(spec[key]) for spec in specs if spec.get(key)} - found.keys())
             for each in self._templates({parameter: wanted}) if wanted else ():
                 identity = str(each["LaunchTemplateId"])
-                told = (identity, str(each["DefaultVersionNumber"]), str(each["LatestVersionNumber"]))
+                told = (identity, str(each["DefaultVersionNumber"]), str(self._latest(each)))
                 found[identity] = found[str(each["LaunchTemplateName"])] = told
         return found
+
+    def _latest(self, template: Mapping[str, Any]) -> int:
+        """Numbers of versions only grow: a lower one than was told before is an answer of a moment ago."""
+        identity = str(template["LaunchTemplateId"])
+        self._told[identity] = max(int(template["LatestVersionNumber"]), self._told.get(identity, 0))
+        return self._told[identity]
 
     def _templates(self, named: Mapping[str, list[str]]) -> list[Mapping[str, Any]]:
         try:

@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from boatyard.drivers.base import Env
-from boatyard.errors import BoatyardError, Temporary
+from boatyard.errors import BoatyardError, DeadlineExceeded, Temporary
 from boatyard.kube.client import Client, Event
 from boatyard.kube.follow import Follower
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks; AWS tells nothing by itself
+_LATE = 30.0  # seconds after a change in which AWS may still tell what was before it; it is rarely more than a few
 
 
 class Lookout:
@@ -51,6 +53,17 @@ def watching(env: Env, client: Client, path: str) -> Iterator[Lookout]:
 
     with Follower(client, path, tell, failed):
         yield lookout
+
+
+def in_time(env: Env, look: Callable[[], str]) -> bool:
+    """Wait until nothing is awaited, for as long as AWS' answers may be of before the last change; False when what is
+    awaited after that is really so."""
+    try:
+        Lookout(replace(env, deadline=env.deadline.sooner(_LATE, "waiting for AWS"))).until(look)
+    except DeadlineExceeded:
+        env.deadline.check()
+        return False
+    return True
 
 
 def _asked(look: Callable[[], str]) -> str:

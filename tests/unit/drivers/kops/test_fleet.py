@@ -90,6 +90,19 @@ def test_one_fewer_is_one_fewer(fleet: Fleet, scaling_group: Callable[..., None]
     assert victim not in after.machines
 
 
+def test_an_answer_of_a_moment_ago_does_not_make_a_machine_new_again(
+    fleet: Fleet, web: ScalingGroup, template: str, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ec2 = account.client("ec2")
+    before = ec2.describe_launch_templates(LaunchTemplateIds=[template])["LaunchTemplates"]
+    assert fleet.newest([web.name]) == {web.name: 1}
+    ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={"InstanceType": "t3.large"})
+    assert fleet.newest([web.name]) == {web.name: 2}
+    monkeypatch.setattr(fleet, "_templates", lambda named: before)
+    assert fleet.newest([web.name]) == {web.name: 2}
+    assert [machine.outdated for machine in fleet.read()["web"].machines] == [True, True]
+
+
 def test_sizes_are_remembered_once_and_forgotten(fleet: Fleet, web: ScalingGroup) -> None:
     fleet.remember(web)
     asleep = fleet.read()["web"]

@@ -1,0 +1,70 @@
+"""What kOps has applied counts once AWS tells of it: by an older answer no machine would be outdated."""
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from boatyard.clock import Deadline, ManualClock
+from boatyard.drivers.base import Env
+from boatyard.drivers.kops import changes, guard
+from boatyard.drivers.kops.parse import Change, Preview
+from boatyard.drivers.kops.reach import Reach
+from boatyard.errors import DeadlineExceeded
+
+WEB = "web.k8s.example.com"
+NEW = Change("LaunchTemplate", WEB, {"UserData": "old -> new"})
+
+
+class World:
+    """One launch template. late: how many looks after the update tell what was before; None: no new one is made."""
+
+    def __init__(self, env: Env, late: int | None, *changes: Change) -> None:
+        self.env, self.late = env, late
+        self.updates = self.looks = 0
+        self.kops = SimpleNamespace(preview=lambda only: Preview(modify=changes or (NEW,)), update=self.update)
+        self.fleet = SimpleNamespace(newest=self.newest)
+
+    def update(self, only: Any) -> None:
+        self.updates += 1
+
+    def newest(self, templates: Iterable[str]) -> dict[str, int]:
+        self.looks += bool(self.updates)
+        known = self.late is None or not self.updates or self.looks <= self.late
+        return dict.fromkeys(templates, 3 if known else 4)
+
+
+@pytest.fixture
+def env(yard_clock: ManualClock, tmp_path: Any) -> Env:
+    return Env(tmp_path, yard_clock, Deadline.after(600, "the step", yard_clock), tool=lambda name: tmp_path / name)
+
+
+def applied(world: World) -> bool:
+    return changes.apply(cast(Reach, world), guard.whole("the step"))
+
+
+@pytest.mark.parametrize("late", [0, 1, 5])
+def test_an_update_is_done_when_aws_tells_of_the_new_launch_template(env: Env, late: int) -> None:
+    world = World(env, late)
+    assert applied(world)
+    assert (world.updates, world.looks) == (1, late + 1)
+
+
+def test_where_no_new_one_comes_nobody_waits_for_ever(env: Env, yard_clock: ManualClock) -> None:
+    """kOps' preview was of a moment ago, too, and there was nothing to do."""
+    world, began = World(env, None), yard_clock.monotonic()
+    assert applied(world)
+    assert 0 < yard_clock.monotonic() - began <= 60
+
+
+def test_the_step_ends_in_its_time(env: Env, yard_clock: ManualClock, tmp_path: Any) -> None:
+    short = Env(tmp_path, yard_clock, Deadline.after(5, "the step", yard_clock), tool=env.tool)
+    with pytest.raises(DeadlineExceeded, match="the step did not end in time"):
+        applied(World(short, None))
+
+
+def test_nothing_is_awaited_where_no_launch_template_changes(env: Env) -> None:
+    world = World(env, None, Change("ManagedFile", "kops-version.txt", {"Contents": "a -> b"}))
+    assert applied(world)
+    assert world.looks == 1
