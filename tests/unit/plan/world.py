@@ -146,3 +146,25 @@ class World:
 def world(rules: Waves | None, members: Iterable[Member], offers: dict[str, Offer], now: str, **rest: Any) -> World:
     """A fleet at a moment."""
     return World(rules, FleetState(members=tuple(members), offers=offers), at(now), **rest)
+
+
+RINGS: list[dict[str, Any]] = [
+    {"name": "canary", "match": {"stage": "test"}, "soak": "2d"},
+    {"name": "staging", "match": {"stage": "staging"}, "soak": "5d"},
+    {"name": "production", "match": {"stage": "prod"}},
+]
+TWO: list[dict[str, Any]] = [{"name": "canary", "match": {"stage": "test"}, "soak": "2d"}, {"name": "production"}]
+NEXT = offer("1.35.1", "1.36.0")
+MONDAY = "2026-06-01T00:00"
+
+
+def six(**of_all: Any) -> list[Member]:
+    """Two clusters in each of three rings."""
+    names = [("canary", "c1"), ("canary", "c2"), ("staging", "s1"), ("staging", "s2"), ("production", "p1")]
+    return [cluster(name, ring, **of_all) for ring, name in [*names, ("production", "p2")]]
+
+
+def days(fleet: World) -> dict[str, str]:
+    """Cluster → day and hour of its only upgrade."""
+    assert len({name for _, name, _ in fleet.log}) == len(fleet.log), "somebody was upgraded twice"
+    return {name: f"{when:%a %H:%M}" for when, name, _ in fleet.log}
