@@ -1,6 +1,8 @@
 """What every test shares: the machine's own Boatyard is left alone, and CI skips nothing it is there for."""
 
 import os
+import signal
+import threading
 from collections.abc import Generator
 
 import pytest
@@ -12,6 +14,10 @@ hypothesis_settings.register_profile(
     "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
 hypothesis_settings.load_profile("house")
+
+# A shell that runs the tests in the background ignores Ctrl-C, and programs that they start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MUST_RUN = {"twin", "server", "postgres", "browser"}
 

@@ -94,9 +94,12 @@ def test_ctrl_c_reaches_a_following_command(process, store, home):
     argv = [sys.executable, "-m", "boatyard.cli.main", "status", "--watch"]
     env = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as child:
-        assert child.stdout.readline().startswith("NAME")
-        child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=60)
+        try:
+            assert child.stdout.readline().startswith("NAME")
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=60)
+        finally:
+            child.kill()  # else a failure would wait for it for ever
     assert (child.returncode, said) == (130, "boatyard: stopped.\n")
 
 
