@@ -20,6 +20,7 @@ from boatyard.plan.model import UPGRADING, Observed, ObservedPool, Phase, Verb
 from boatyard.plan.render import critical_path
 from boatyard.spec.models import Cluster
 from boatyard.spec.waves import Upgrades, Waves
+from boatyard.store.process import is_dead
 from boatyard.store.records import ClusterRecord, Condition, Lease, Upgrade
 from boatyard.versions import Minor, Offer, Version
 
@@ -112,12 +113,13 @@ class Memory:
         return plan.FleetState(members, self.running(), offers, self.answers, self.soaked, self.lifted)
 
     def running(self) -> tuple[plan.Running, ...]:
-        """Upgrades under way: their run holds the cluster, or was told to a moment ago. The others were killed."""
+        """Upgrades under way: their run holds the cluster, or was told to and lives. The others were killed."""
         open_ones = [each for many in self.upgrades.values() for each in many if each.ended_at is None]
         return tuple(
             plan.Running(each.cluster, each.version, each.begun_at)
             for each in open_ones
-            if each.cluster in self.leases or self.now - each.begun_at < RESERVED
+            if each.cluster in self.leases
+            or (self.now - each.begun_at < RESERVED and not is_dead(each.machine, each.pid, each.started))
         )
 
     def attempts(self, name: str) -> tuple[plan.Attempt, ...]:

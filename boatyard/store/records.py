@@ -170,7 +170,7 @@ class Upgrade:
 
     asleep: the cluster was hibernated before, so it is put back afterwards. forced: its support was about to end.
     outcome: `running` until it ends; `blocked` when it was refused before its first change; `interrupted` when its run
-    died and another upgrade took its place.
+    died and another upgrade took its place. machine, pid, started: the process that is to do it, as leases have it.
     """
 
     id: int
@@ -182,6 +182,9 @@ class Upgrade:
     ended_at: datetime | None
     outcome: UpgradeOutcome
     message: str
+    machine: str
+    pid: int
+    started: str
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from boatyard.clock import Clock
 from boatyard.redact import redact
 from boatyard.store.clusters import lock_cluster
 from boatyard.store.database import Database
+from boatyard.store.process import Process
 from boatyard.store.records import RingAnswer, RingLift, RingSoaked, Upgrade
 from boatyard.store.schema import answers, lifts, rules, soaked, upgrades
 from boatyard.store.upsert import upsert
@@ -62,17 +63,20 @@ class Rollout:
 
         Another one that has not ended was interrupted. `NotFound` for a cluster that the store does not know.
         """
-        now = self._clock.now()
+        now, process = self._clock.now(), Process.this()
+        doer = {"machine": process.machine, "pid": process.pid, "started": process.started}
         with self._database.write() as connection:
             lock_cluster(connection, cluster)
             ours = sa.and_(upgrades.c.cluster == cluster, upgrades.c.ended_at.is_(None))
-            row = connection.execute(sa.select(upgrades).where(ours, upgrades.c.version == version)).one_or_none()
+            taken = sa.update(upgrades).where(ours, upgrades.c.version == version).values(doer).returning(upgrades)
+            row = connection.execute(taken).one_or_none()
             if row is not None:
                 return Upgrade(**row._mapping)
             left = {"ended_at": now, "outcome": "interrupted", "message": f"an upgrade to {version} took its place"}
             connection.execute(sa.update(upgrades).where(ours).values(left))
             values = {"cluster": cluster, "version": version, "asleep": asleep, "forced": forced, "begun_at": now}
-            made = sa.insert(upgrades).values(values | {"outcome": "running", "message": ""}).returning(upgrades)
+            values |= {"outcome": "running", "message": "", **doer}
+            made = sa.insert(upgrades).values(values).returning(upgrades)
             return Upgrade(**connection.execute(made).one()._mapping)
 
     def end(self, id: int, outcome: Literal["done", "failed", "blocked"], message: str = "") -> None:  # noqa: A002

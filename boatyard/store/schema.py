@@ -170,6 +170,9 @@ upgrades = sa.Table(
     _time("ended_at", nullable=True),
     _text("outcome"),
     _text("message"),
+    _text("machine"),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    _text("started"),
     sqlite_autoincrement=True,
 )
 

@@ -191,10 +191,9 @@ def test_a_pool_upgrade_cut_off_at_every_change(bench: Bench, cluster: Cluster) 
     assert cut_everywhere(attempt, settle) >= 6
 
 
+@pytest.mark.needs(capability=BlueGreen)
 def test_a_pool_blue_and_green_cut_off_at_every_change(bench: Bench, cluster: Cluster) -> None:
     """New nodes beside all old ones, then back, or on; wherever it is cut off, both ways stay open."""
-    if not isinstance(bench.driver(cluster), BlueGreen):
-        pytest.skip(f"the {bench.kind} driver cannot bring up a pool's new nodes beside its old ones")
     old, new = bench.pool("green"), bench.pool("green", size=bench.case["other_size"])
     bench.driver(cluster).create_pool(old, then(bench))
     first = set(bench.observe(cluster).pools["green"].versions)

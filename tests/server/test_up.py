@@ -133,7 +133,7 @@ def test_approval_by_api_ends_and_resumes_the_process(yard: Yard):
 
 def test_the_real_schedules_ask_for_what_is_tried_here():
     real = {one.name: one for one in read_deployments(project_file())}
-    assert [name for name, one in real.items() if "catch-up" in one.tags] == ["cleanup-idle"]
+    assert [name for name, one in real.items() if "catch-up" in one.tags] == ["cleanup-idle", "forecast-fleet"]
     limited = {name: (one.concurrency_limit, one.collision_strategy) for name, one in real.items()}
     assert limited.pop("monitor-fleet") == (1, "CANCEL_NEW")
     assert set(limited.values()) == {(None, None)}  # Prefect kills a long run whose slot it fails to renew
