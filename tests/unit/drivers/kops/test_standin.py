@@ -29,16 +29,21 @@ BUCKET, NAME = "kops-state", "k8s.example.com"
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """moto as a server, with Canonical's images."""
-    folder = tmp_path_factory.mktemp("moto")
-    os.environ["MOTO_AMIS_PATH"] = str(seed.write(folder / "amis.json"))
+    """moto as a server, with Canonical's images. It reads their file when it is imported, which another test may have
+    brought about before."""
+    images = seed.write(tmp_path_factory.mktemp("moto") / "amis.json")
+    os.environ["MOTO_AMIS_PATH"] = str(images)
+    from moto.ec2.models import amis
     from moto.server import ThreadedMotoServer
+
+    before, amis.AMIS = amis.AMIS, json.loads(images.read_text())
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+    amis.AMIS = before
     del os.environ["MOTO_AMIS_PATH"]
 
 
