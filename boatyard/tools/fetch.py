@@ -24,7 +24,7 @@ from boatyard.tools.progress import Estimate, Report, Throttle, megabytes
 
 _ATTEMPTS = 4
 _CHUNK = 1 << 18
-_RETRIES = urllib3.Retry(connect=0, read=0, status=0, other=0, redirect=5)
+_RETRIES = urllib3.Retry(connect=0, read=1, status=0, other=0, redirect=5)  # a kept connection may have been closed
 
 
 class Fetcher:
