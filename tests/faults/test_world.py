@@ -76,8 +76,9 @@ def test_the_api_server_is_killed_while_a_pool_is_upgraded(house: House, cluster
     os.kill(pid_of(house, cluster, "kube-apiserver"), signal.SIGKILL)
     flow.go_on().well()
     house.is_whole(cluster, version="1.35")
-    verbs = [(entry.verb, entry.outcome) for entry in house.yard.store.journal.list(cluster.name, limit=500)]
-    assert verbs[-3:] == [("upgrade pool", "failed"), ("repair", "done"), ("upgrade pool", "done")]
+    entries = house.yard.store.journal.list(cluster.name, limit=500)
+    deeds = [(entry.verb, entry.outcome) for entry in entries if entry.verb in ("upgrade pool", "repair")]
+    assert deeds[-3:] == [("upgrade pool", "failed"), ("repair", "done"), ("upgrade pool", "done")]
 
 
 def test_a_stuck_etcd_ends_in_a_deadline_that_says_what_was_awaited(house: House, cluster: Cluster) -> None:
