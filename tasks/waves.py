@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from prefect.artifacts import create_table_artifact
@@ -65,7 +66,7 @@ def due_upgrades(names: Collection[str]) -> Schedule:
         )
     _show(schedule)
     _tell_due([each for each in seen.state.members if each.name in names], schedule, here.clock.now())
-    return Schedule(schedule.verdicts, starts, schedule.soaked, schedule.asks, schedule.halted)
+    return replace(schedule, starts=starts)
 
 
 def _tell_due(members: Collection[Member], schedule: Schedule, now: datetime) -> None:
@@ -98,7 +99,7 @@ def ask_for(asks: Collection[Ask]) -> None:
     """Start a run for each question, once a week until it is answered; it waits in the UI for a person."""
     week = yard().clock.now().strftime("%G-W%V")
     for ask in asks:
-        tell_fleet("approval.due", {"ring": ask.ring, "version": ask.target})
+        tell("fleet", "approval.due", {"ring": ask.ring, "version": ask.target})
         try:
             run_deployment(
                 APPROVAL,
@@ -115,11 +116,6 @@ def ask_for(asks: Collection[Ask]) -> None:
                 ask.ring,
                 ask.target,
             )
-
-
-def tell_fleet(what: str, payload: dict[str, str]) -> None:
-    """Emit an event about the fleet as a whole."""
-    tell("fleet", what, payload)
 
 
 @contextmanager
