@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import ComputedFieldInfo, FieldInfo
 from pydantic_core import PydanticCustomError
 
+from boatyard.spec.docstrings import about
 from boatyard.spec.types import format_duration
 
 M = TypeVar("M", bound=BaseModel)
@@ -21,11 +22,16 @@ def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
 
 
 def legible(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """For forms and editors: defaults as a person writes them, words for the branches of what may be left out."""
-    for name, field in schema.get("properties", {}).items():
-        info = model.model_fields.get(name)
-        if info is not None and isinstance(info.default, timedelta):
-            field["default"] = format_duration(info.default)
+    """For forms and editors: what a field is for, defaults as a person writes them, words for the branches of what may
+    be left out."""
+    names = {info.alias or name: name for name, info in model.model_fields.items()}
+    for key, field in schema.get("properties", {}).items():
+        if name := names.get(key):
+            default = model.model_fields[name].default
+            if isinstance(default, timedelta):
+                field["default"] = format_duration(default)
+            if text := about(model, name):
+                field["description"] = text
         if "const" in field:
             field.setdefault("default", field["const"])  # a form shows it and sends it; nobody can type it there
         for branch in field.get("anyOf", ()):
@@ -39,7 +45,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         field_title_generator=_title,
         json_schema_extra=legible,
     )

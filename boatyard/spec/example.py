@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from boatyard.spec import models
+from boatyard.spec.docstrings import about
 from boatyard.spec.document import parse
 from boatyard.spec.provider import ProviderSettings, settings_model
 from boatyard.spec.types import format_duration
@@ -80,7 +81,7 @@ def _fields(
         if name in special:
             yield from special[name]
             continue
-        yield from _comment(_about(field))
+        yield from _comment(_about(model, name))
         inner = _inner(field)
         if inner is not None and (name in sample or _all_optional(inner)):
             live = name in sample
@@ -92,11 +93,11 @@ def _fields(
             yield f"# {name}: {_OPTIONAL.get(name) or _yaml(field.get_default(call_default_factory=True))}"
 
 
-def _about(field: FieldInfo) -> str:
+def _about(model: type[BaseModel], name: str) -> str:
     """The field's own docstring, else that of the model it holds."""
-    if field.description:
-        return field.description
-    inner = _inner(field)
+    if text := about(model, name):
+        return text
+    inner = _inner(model.model_fields[name])
     return (inner.__doc__ or "") if inner is not None else ""
 
 
@@ -161,7 +162,7 @@ def _written(example: str) -> list[str]:
 
 def _settings(settings: type[ProviderSettings]) -> Iterator[str]:
     for name, field in settings.model_fields.items():
-        yield from _comment(field.description or "")
+        yield from _comment(about(settings, name) or "")
         if not field.is_required():
             yield f"# {name}: {_yaml(field.get_default(call_default_factory=True))}"
         elif name == "kind":
