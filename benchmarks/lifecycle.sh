@@ -122,8 +122,15 @@ apps() {
 
 rollout() { kubectl --namespace "$1" rollout status "deployment/$2" --timeout=300s; }
 
-upgrade() { # MINOR GENERATION: control plane, then node by node
+halt() { # kwokctl does not wait for the programs to be gone, and a start finds their ports taken
+  local file pid pids=()
+  for file in "$KWOK_WORKDIR/clusters/$NAME"/pids/*.pid; do pids+=("$(<"$file")"); done
   kwokctl stop cluster --name "$NAME"
+  for pid in "${pids[@]}"; do timeout 60 tail --pid="$pid" -s 0.1 -f /dev/null; done
+}
+
+upgrade() { # MINOR GENERATION: control plane, then node by node
+  halt
   sed -i -E "s/(--emulated-version=)[0-9.]+/\1$1/" "$KWOK_WORKDIR/clusters/$NAME/kwok.yaml"
   kwokctl start cluster --name "$NAME" --wait 120s
   answers "$1"
@@ -145,7 +152,7 @@ shrink() { # five of the ten web nodes: cordoned together, so that no pod moves 
   for node in $leaving; do remove_node "${node#node/}"; done
 }
 
-hibernate() { kwokctl stop cluster --name "$NAME"; }
+hibernate() { halt; }
 
 wake() { # MINOR
   kwokctl start cluster --name "$NAME" --wait 120s
