@@ -15,6 +15,7 @@ import boto3
 
 from benchmarks.base import Row, Skipped, timed
 from benchmarks.twin import LIMIT, scratch, toolbox
+from boatyard.cli.demo import environment
 from boatyard.cli.prefect_server.place import Place
 from boatyard.cli.prefect_server.private import private_server, template
 from boatyard.clock import Deadline, SystemClock
@@ -90,21 +91,10 @@ class Account:
 
 @contextmanager
 def _account(folder: Path) -> Iterator[Account]:
-    with Sandbox.start(folder / "sandbox", toolbox()) as sandbox, _environment(sandbox.environment):
+    with Sandbox.start(folder / "sandbox", toolbox()) as sandbox, environment(sandbox.environment):
         boto3.client("s3").create_bucket(Bucket=STORE)
         own = {"KOPS_STATE_STORE": f"s3://{STORE}", "KUBECONFIG": str(folder / "kubeconfig")}
         yield Account(folder, sandbox, {**sandbox.environment, **own})
-
-
-@contextmanager
-def _environment(own: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _is_ready(node: dict[str, Any]) -> bool:

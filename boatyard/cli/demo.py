@@ -61,7 +61,7 @@ def _place(out: Out, kind: str, home: Path, cluster: "Cluster") -> "Iterator[Clu
     toolbox = Toolbox(Settings.load().cache, out.say)
     toolbox.ensure((*PROGRAMS, kind))
     out.say("Starting an emulated AWS account with real control planes.")
-    with Sandbox.start(home / "sandbox", toolbox) as sandbox, _environment(sandbox.environment):
+    with Sandbox.start(home / "sandbox", toolbox) as sandbox, environment(sandbox.environment):
         settings = {"api_server": sandbox.api_server, "channel": sandbox.channel}
         yield cluster.model_copy(update={"provider": cluster.provider.model_copy(update=settings)})
 
@@ -111,12 +111,13 @@ def _home(kind: str) -> Iterator[Path]:
     from boatyard.settings import Settings
 
     home = Settings.load().home / ("demo" if kind == "kwok" else f"demo-{kind}")
-    with _environment({"BOATYARD_HOME": str(home), "BOATYARD_STORE_URL": f"sqlite:///{home / 'boatyard.db'}"}):
+    with environment({"BOATYARD_HOME": str(home), "BOATYARD_STORE_URL": f"sqlite:///{home / 'boatyard.db'}"}):
         yield home
 
 
 @contextmanager
-def _environment(own: Mapping[str, str]) -> Iterator[None]:
+def environment(own: Mapping[str, str]) -> Iterator[None]:
+    """`own` over this process' variables, for the block."""
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     try:
