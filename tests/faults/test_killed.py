@@ -1,7 +1,7 @@
-"""kill -9 of every flow at every moment; run again, it ends in the wanted state, nothing doubled, nothing left over."""
+"""kill -9 of each flow of a life at every moment; run again, it ends as wanted, nothing doubled or left over."""
 
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,9 @@ from boatyard.drivers.kwok.snapshot import read
 from boatyard.kube.conditions import TYPES
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
-from boatyard.store import Todo
-from tasks.claims import PullRequest
-from tests.faults.harness import SAMPLE, TEMPLATE, House, Scenario, sweep
+from tests.faults.harness import House, Scenario, sweep
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
-
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-LATER = datetime(2026, 6, 1, 13, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -185,97 +180,6 @@ def test_snapshot_and_restore(house: House, cluster: Cluster, tmp_path: Path) ->
     )
 
 
-def test_upgrade(house: House) -> None:
-    first = house.spec("upgraded", version="1.33")
-    versions = itertools.cycle(["1.34", "1.35", "1.36"])
-
-    def scenario() -> Scenario:
-        to = next(versions)
-
-        def prepare() -> None:
-            if to == "1.34":
-                house.delete(first)
-                house.set_up(first)
-
-        return Scenario(
-            "flows.upgrade:upgrade_cluster",
-            {"name": first.name, "to": to},
-            first,
-            prepare=prepare,
-            check=lambda: house.is_whole(first, version=to),
-        )
-
-    sweep(house, scenario, sample=None if SAMPLE is None else SAMPLE + 5)
-    house.delete(first)
-
-
-def test_steps_that_only_an_upgrade_has(house: House, tmp_path: Path) -> None:
-    """Blue and green, with a canary, rests and hooks; each time the pool's nodes change their size, back and forth."""
-    told = tmp_path / "told"
-    hook = {"command": ["/bin/sh", "-c", 'echo "$BOATYARD_CLUSTER" >> "$0"', str(told)]}
-    upgrade = {
-        "rounds": 1,
-        "strategy": "blue_green",
-        "canary": "node",
-        "pause": "1s",
-        "before": [{"name": "announce", **hook}],
-        "after": [{"name": "smoke", **hook}],
-    }
-    pools = [{"name": "web", "min": 2, "max": 4, "size": "2x8"}, {"name": "last", "min": 0, "max": 1}]
-    cluster = house.spec("guarded", apps=False, pools=pools, policy={"upgrade": upgrade})
-    house.set_up(cluster)
-    sizes = itertools.cycle(["4x16", "2x8"])
-    for moment in (
-        "after step run hook announce",
-        "after step upgrade pool web",
-        "before step prepare pool web",
-        "after step prepare pool web",
-        "before step run hook smoke",
-        "after step run hook smoke",
-    ):
-        size = next(sizes)
-        web = cluster.pools[0].model_copy(update={"size": size})
-        wanted = cluster.model_copy(update={"pools": (web, *cluster.pools[1:])})
-        house.yard.store.clusters.put(wanted.model_dump(mode="json"))
-        told.unlink(missing_ok=True)
-        flow, arguments = "flows.upgrade:upgrade_cluster", {"name": cluster.name, "to": "1.34"}
-        house.begin(flow, stop_at=moment, **arguments).stop(moment).kill()
-        house.run(flow, **arguments).well()
-        house.is_whole(cluster)
-        house.is_free(cluster.name)
-        seen = house.driver(wanted).observe().pools["web"]
-        assert (seen.size, seen.standing_in) == (size, 0), moment
-        assert told.read_text().count(cluster.name) >= 2, f"{moment}: a hook was lost"
-        assert not house.yard.look(house.driver(wanted), cluster.name).upgrading, moment
-        assert not (house.home / "hooks" / cluster.name).exists()
-    house.delete(cluster)
-
-
-def test_maintenance(house: House) -> None:
-    """The window is open whenever the test runs; the channel allows one minor."""
-    opens, closes = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-2, 6))
-    policy = {"maintenance": {"window": f"daily {opens:%H:%M}-{closes:%H:%M}"}}
-    cluster = house.spec(
-        "maintained", version="1.33", kubernetes={"version": "1.33", "channel": "stable"}, policy=policy
-    )
-
-    def behind() -> None:
-        house.delete(cluster)
-        house.set_up(cluster)
-
-    sweep(
-        house,
-        lambda: Scenario(
-            "flows.maintenance:maintain_fleet",
-            {"names": [cluster.name]},
-            cluster,
-            prepare=behind,
-            check=lambda: house.is_whole(cluster, version="1.34"),
-        ),
-    )
-    house.delete(cluster)
-
-
 def test_validate(house: House, cluster: Cluster) -> None:
     sweep(
         house,
@@ -335,93 +239,3 @@ def test_delete(house: House) -> None:
             forgives=("NotFound",),
         ),
     )
-
-
-def test_clean_up(house: House) -> None:
-    """Killed between the sleep and the note that it was for idleness, clean-up would keep the cluster for ever."""
-    idle = {"idle": {"after": "1d", "grace": "1d", "delete": True}}
-    cluster = house.spec("unused", apps=False, nodes=1, policy=idle)
-    store = house.yard.store
-
-    def prepare() -> None:
-        store.clusters.forget(cluster.name)
-        house.set_up(cluster)
-        store.clusters.mark(cluster.name, created_at=NOON)
-        store.activity.warned(cluster.name, at=NOON + timedelta(days=2))
-
-    def check() -> None:
-        assert house.driver(cluster).observe().phase is Phase.HIBERNATED
-        activity = store.activity.get(cluster.name)
-        assert activity is not None
-        assert activity.hibernated_at is not None
-
-    sweep(
-        house,
-        lambda: Scenario(
-            "flows.cleanup_idle:cleanup_idle", {"names": [cluster.name]}, cluster, prepare=prepare, check=check
-        ),
-    )
-    house.delete(cluster)
-
-
-@pytest.fixture(scope="module")
-def template(house: House) -> None:
-    folder = house.home / "templates"
-    folder.mkdir()
-    (folder / "pull-request.yaml").write_text(TEMPLATE)
-
-
-@pytest.mark.usefixtures("template")
-def test_open(house: House) -> None:
-    numbers = itertools.count(1)
-
-    def scenario() -> Scenario:
-        request = PullRequest(repository="example/shop", number=next(numbers))
-        cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
-
-        def check() -> None:
-            house.is_whole(cluster)
-            claim = house.yard.store.claims.get(request.key)
-            assert claim is not None
-            assert (claim.open, claim.due) == (True, Todo.NONE)
-            house.delete(cluster)
-
-        return Scenario(
-            "flows.ephemeral:open_cluster",
-            {"repository": "example/shop", "number": request.number, "occurred": NOON.isoformat()},
-            cluster,
-            prepare=lambda: None,
-            check=check,
-        )
-
-    sweep(house, scenario)
-
-
-@pytest.mark.usefixtures("template")
-def test_close(house: House) -> None:
-    numbers = itertools.count(1001)
-
-    def scenario() -> Scenario:
-        request = PullRequest(repository="example/shop", number=next(numbers))
-        cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
-        claims = house.yard.store.claims
-
-        def prepare() -> None:
-            house.set_up(cluster)
-            claims.settle(claims.open(request.key, cluster.name, NOON).claim)
-
-        def check() -> None:
-            house.is_gone(cluster)
-            claim = claims.get(request.key)
-            assert claim is not None
-            assert (claim.open, claim.due) == (False, Todo.NONE)
-
-        return Scenario(
-            "flows.ephemeral:close_cluster",
-            {"repository": "example/shop", "number": request.number, "occurred": LATER.isoformat()},
-            cluster,
-            prepare=prepare,
-            check=check,
-        )
-
-    sweep(house, scenario)
