@@ -218,18 +218,20 @@ def test_deploy_names_the_apps_there_are(call, shop):
     assert "nosuch" in said.err
 
 
-@pytest.mark.parametrize("wake", [False, True])
-def test_deploy_wakes_only_when_it_is_asked_to(call, shop, monkeypatch, wake):
-    asked = []
-    monkeypatch.setattr("boatyard.cli.flowrun.run_flow", lambda *words, **more: asked.append(words))
-    assert call("deploy", "shop", *(["--wake"] if wake else [])).code == 0
-    [(_, module, flow, name, given)] = asked
-    assert (module, flow, name, given) == (
-        "deploy_apps",
-        "deploy_apps",
-        "shop",
-        {"name": "shop", "apps": [], "wake": wake},
-    )
+@pytest.mark.parametrize("flag", [[], ["--wake"]])
+@pytest.mark.parametrize(
+    ("words", "flow", "asked"),
+    [
+        (["deploy", "shop"], "deploy_apps", {"apps": []}),
+        (["upgrade", "shop", "--to", "1.36"], "upgrade_cluster", {"to": "1.36"}),
+    ],
+)
+def test_only_who_asks_for_it_wakes_a_cluster(call, shop, monkeypatch, words, flow, asked, flag):
+    runs = []
+    monkeypatch.setattr("boatyard.cli.flowrun.run_flow", lambda *words, **more: runs.append(words))
+    assert call(*words, *flag).code == 0
+    [(_, _, started, name, given)] = runs
+    assert (started, name, given) == (flow, "shop", {"name": "shop", **asked, "wake": bool(flag)})
 
 
 def _planned(spec, observed):
