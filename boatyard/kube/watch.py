@@ -115,6 +115,7 @@ class Watch:
             "timeoutSeconds": max(1, int(left) + 1),
         }
         answer = self._client.open(self._path, params, silence=min(_SILENCE, left + 0.05))
+        self._failing_since = None  # it answers: a quiet collection's connection may well be cut before a bookmark
         try:
             with self._lock:
                 if self._stopped.is_set():

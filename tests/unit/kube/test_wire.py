@@ -1,6 +1,7 @@
 """The client against a scripted server: what is repeated, what is not, and how a watch gets over a bad connection."""
 
 import http.server
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from boatyard.errors import Permanent, Temporary
+from boatyard.kube import watch
 from boatyard.kube.client import APPLY, ApiBusy, ApiForbidden, ApiInvalid, Client
 
 
@@ -195,6 +197,21 @@ def test_watch_lists_again_when_its_place_is_forgotten(client, server):
         if seen[-1][1] == "end":
             break
     assert seen[3:] == [("DELETED", "a"), ("MODIFIED", "b"), ("ADDED", "c"), ("SYNCED", None), ("MODIFIED", "end")]
+
+
+def test_watch_of_a_quiet_collection_outlives_a_balancer_that_cuts_idle_connections(client, server, monkeypatch):
+    monkeypatch.setattr(watch, "_PATIENCE", 0.2)
+    cut = (200, {"content-length": "1000", "connection": "close"}, b"")
+    server.script = [page(item("a")), cut, cut, cut, cut, changes(("DELETED", item("a", "16")))]
+    seen = [event.type for event in itertools.islice(client.watch("/things", timeout=20), 3)]
+    assert seen == ["ADDED", "SYNCED", "DELETED"]
+
+
+def test_watch_raises_when_nobody_answers_for_long(client, server, monkeypatch):
+    monkeypatch.setattr(watch, "_PATIENCE", 0.2)
+    server.script = [page(item("a")), *[None] * 10]
+    with pytest.raises(ApiBusy, match="has not answered"):
+        list(client.watch("/things", timeout=20))
 
 
 def test_watch_raises_what_cannot_get_better(client, server):
