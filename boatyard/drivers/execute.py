@@ -176,7 +176,7 @@ def _deploy_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
     from boatyard.kube import apps
     from boatyard.kube.client import Client
 
-    with Client(driver.kubeconfig()) as client:
+    with Client(driver.kubeconfig(), renew=driver.kubeconfig) as client:
         apps.deploy(
             client,
             _app(cluster, step.target),
@@ -198,7 +198,7 @@ def _remove_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
     from boatyard.kube import apps
     from boatyard.kube.client import Client
 
-    with Client(driver.kubeconfig()) as client:
+    with Client(driver.kubeconfig(), renew=driver.kubeconfig) as client:
         apps.remove(client, step.target, deadline=env.deadline, report=env.report, fence=env.fence)
 
 

@@ -46,7 +46,7 @@ def validate(step: Step, driver: Driver, cluster: Cluster, env: Env, known: Coll
     pools = tuple(
         pool.model_copy(update={"min": there[pool.name], "max": MANY}) for pool in cluster.pools if pool.name in there
     )
-    with Client(driver.kubeconfig()) as client:
+    with Client(driver.kubeconfig(), renew=driver.kubeconfig) as client:
         result = checks.validate(
             client,
             cluster.model_copy(update={"pools": pools}),

@@ -30,7 +30,7 @@ from boatyard.kube.errors import (
     FieldConflict,
     error_from,
 )
-from boatyard.kube.kubeconfig import endpoint
+from boatyard.kube.kubeconfig import Renew, endpoint
 from boatyard.kube.watch import Event, Watch
 from boatyard.kube.wire import Answer, Wire
 
@@ -88,13 +88,21 @@ class Client:
     """One API server as the kubeconfig's current user. A context manager; `close` ends running watches' connections."""
 
     def __init__(
-        self, kubeconfig: Mapping[str, Any], *, pool: int = 16, timeout: float = 30, retries: int = 3, agent: str = ""
+        self,
+        kubeconfig: Mapping[str, Any],
+        *,
+        pool: int = 16,
+        timeout: float = 30,
+        retries: int = 3,
+        agent: str = "",
+        renew: Renew | None = None,
     ) -> None:
         """pool: connections kept open. timeout: seconds a request may take, repetitions included.
         retries: repetitions of idempotent requests after a lost connection or a 429/503 with Retry-After.
+        renew: gives another kubeconfig once what this one shows has expired; for work that outlasts it.
         `Permanent` when the kubeconfig is unusable. Opens no connection yet.
         """
-        self._endpoint = endpoint(kubeconfig)
+        self._endpoint = endpoint(kubeconfig, renew)
         self._timeout, self._retries = timeout, retries
         self._headers = {"user-agent": agent or "boatyard", "accept": "application/json"}
         self._root = urlsplit(self._endpoint.server).path

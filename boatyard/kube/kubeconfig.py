@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Headers = Callable[[bool], dict[str, str]]
 """Gives the authorization headers; True after a 401, which asks for others than the last that this thread was given."""
+Renew = Callable[[], Mapping[str, Any]]
+"""Gives a kubeconfig for the same cluster and user, whose certificate or token holds for a while from now."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ class Endpoint:
     """Whether it can prove anew who we are, when that was refused."""
 
 
-def endpoint(document: Mapping[str, Any]) -> Endpoint:
-    """Read the current context (or the only one). `Permanent` names the part that is missing."""
+def endpoint(document: Mapping[str, Any], renew: Renew | None = None) -> Endpoint:
+    """Read the current context (or the only one). `Permanent` names the part that is missing.
+
+    renew: asked when a certificate or token that the document holds is refused, as both expire.
+    """
     cluster, user = _current(document)
     server = str(cluster.get("server") or "").rstrip("/")
     if not server.startswith(("https://", "http://")):
@@ -52,6 +57,8 @@ def endpoint(document: Mapping[str, Any]) -> Endpoint:
         headers = _plugin_headers(Plugin(user["exec"] or {}, cluster), tls)
     elif "auth-provider" in user:
         headers = _helper_headers(document, user["auth-provider"] or {})
+    elif renew is not None:
+        headers = _renewed_headers(document, renew, tls)
     else:
         headers, renews = _own_headers(user), "tokenFile" in user
     return Endpoint(server, tls, name, proxy, headers, renews)
@@ -77,7 +84,7 @@ class _Tls:
     """The context of new connections; `show` exchanges it, as OpenSSL keeps a certificate of each kind of key."""
 
     def __init__(self, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
-        self._cluster, self._user = cluster, user
+        self._cluster = cluster
         self._context = _context(cluster, user)
         self._shown = b""
         self._lock = threading.Lock()
@@ -89,8 +96,8 @@ class _Tls:
         """From now on new connections show this certificate and key."""
         with self._lock:
             if pair != self._shown:
-                context = _context(self._cluster, self._user)
-                _load(context, pair, "The client certificate and key of the kubeconfig's plug-in")
+                context = _context(self._cluster, {})
+                _load(context, pair, "The client certificate and key that were given anew")
                 self._context, self._shown = context, pair
 
 
@@ -104,10 +111,15 @@ def _context(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLCont
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    certificate, key = _material(user, "client-certificate"), _material(user, "client-key")
-    if certificate and key:
-        _load(context, certificate + b"\n" + key, "The kubeconfig's client certificate and key")
+    if pair := _pair(user):
+        _load(context, pair, "The kubeconfig's client certificate and key")
     return context
+
+
+def _pair(user: Mapping[str, Any]) -> bytes:
+    """Client certificate and key as PEM; empty where there are none."""
+    certificate, key = _material(user, "client-certificate"), _material(user, "client-key")
+    return certificate + b"\n" + key if certificate and key else b""
 
 
 def _load(context: ssl.SSLContext, pair: bytes, what: str) -> None:
@@ -181,6 +193,21 @@ def _plugin_headers(plugin: "Plugin", tls: _Tls | None) -> Headers:
         if tls is not None and credential.certificate:
             tls.show(credential.certificate)
         return {"authorization": f"Bearer {credential.token}"} if credential.token else {}
+
+    return headers
+
+
+def _renewed_headers(document: Mapping[str, Any], renew: Renew, tls: _Tls | None) -> Headers:
+    lock, mine, newest = threading.Lock(), threading.local(), [document]
+
+    def headers(fresh: bool) -> dict[str, str]:
+        with lock:
+            if fresh and getattr(mine, "last", document) is newest[0]:
+                newest[0] = renew()
+                if tls is not None and (pair := _pair(_current(newest[0])[1])):
+                    tls.show(pair)
+            mine.last = newest[0]
+            return _own_headers(_current(newest[0])[1])(fresh)
 
     return headers
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from boatyard.aws.account import Account
 from boatyard.drivers.base import Env
@@ -67,10 +68,13 @@ class Reach:
         )
 
     def client(self, *, timeout: float = 30, retries: int = 3) -> Client:
-        """The API server as an administrator for an hour. `NotFound` for an absent cluster."""
+        """The API server as an administrator, of an hour's certificate at a time. `NotFound` for an absent cluster."""
         from boatyard.drivers.kops.access import admin
 
-        return Client(admin(self).document, timeout=timeout, retries=retries)
+        def again() -> dict[str, Any]:
+            return admin(self).document
+
+        return Client(again(), timeout=timeout, retries=retries, renew=again)
 
     @cached_property
     def _scratch(self) -> "tempfile.TemporaryDirectory[str]":

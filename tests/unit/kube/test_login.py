@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from boatyard.clock import ManualClock
 from boatyard.errors import BoatyardError, MissingTool, Permanent, Temporary
@@ -77,6 +82,22 @@ def admin_of(kubeconfig: dict[str, Any]) -> dict[str, str]:
         data = base64.b64decode(inline) if inline else Path(user[key]).read_bytes()
         parts[f"client{part}Data"] = data.decode()
     return parts
+
+
+def expired_admin(pki: Path) -> dict[str, str]:
+    """An administrator's certificate of the cluster's own authority, which expired a minute ago."""
+    issued = x509.load_pem_x509_certificate((pki / "admin.crt").read_bytes())
+    authority: Any = load_pem_private_key((pki / "ca.key").read_bytes(), password=None)
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    start, end = issued.not_valid_before_utc - timedelta(hours=1), now - timedelta(minutes=1)
+    made = (
+        x509.CertificateBuilder(issued.issuer, issued.subject, key.public_key(), 7, start, end)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(authority, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    parts = {"certificate": made.public_bytes(Encoding.PEM), "key": secret}
+    return {f"client-{name}-data": base64.b64encode(data).decode() for name, data in parts.items()}
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +198,31 @@ def test_a_plugins_certificate_is_shown_and_exchanged(
         assert client.list("/api/v1/namespaces/kube-system/secrets") is not None
         assert client.list("/api/v1/namespaces/kube-system/configmaps") is not None
     assert len(program.runs) == 2
+
+
+def test_a_certificate_that_has_expired_is_asked_for_anew_in_the_middle_of_the_work(
+    client: Client, kubeconfig: dict[str, Any], tmp_path: Path
+) -> None:
+    expired = as_user(kubeconfig, expired_admin(Path(kubeconfig["users"][0]["user"]["client-certificate"]).parent))
+    asked = []
+
+    def renew() -> dict[str, Any]:
+        asked.append(1)
+        return kubeconfig
+
+    with Client(expired, retries=0) as before, pytest.raises(ApiForbidden, match="401"):
+        before.list("/api/v1/namespaces/kube-system/secrets")
+    with Client(expired, retries=0, renew=renew) as after:
+        first = after.watch("/api/v1/namespaces/kube-system/configmaps", timeout=20)
+        assert next(iter(first)).type in ("ADDED", "SYNCED")
+        assert after.list("/api/v1/namespaces/kube-system/secrets") is not None
+    assert len(asked) == 1
+
+
+def test_who_is_refused_with_a_new_certificate_too_is_told(kubeconfig: dict[str, Any]) -> None:
+    expired = as_user(kubeconfig, expired_admin(Path(kubeconfig["users"][0]["user"]["client-certificate"]).parent))
+    with Client(expired, retries=0, renew=lambda: expired) as client, pytest.raises(ApiForbidden, match="401"):
+        client.list("/api/v1/namespaces/kube-system/secrets")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 One cluster for all of it, in the order of its life.
 """
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,6 +26,7 @@ from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.tools.toolbox import Toolbox
 from tests.conformance.worlds import aws
+from tests.unit.kube.certificates import make_authority
 
 pytestmark = pytest.mark.twin
 
@@ -181,6 +184,19 @@ def test_another_instance_type_is_a_roll_of_the_pool(place: Place) -> None:
     (before, step, after) = place.driver(wanted).plan(place.driver(wanted).observe(), {}).steps
     assert (step.verb, step.target) == (Verb.UPGRADE_POOL, "web")
     assert before.verb is after.verb is Verb.VALIDATE
+
+
+def test_work_that_outlasts_its_certificate_goes_on_with_another(place: Place, tmp_path: Path) -> None:
+    """A roll of many nodes takes hours, a certificate one: it is no longer accepted in the middle of it."""
+    kept = place.home / "kops" / NAME / "kubeconfig.json"
+    place.reach().client().close()
+    content = json.loads(kept.read_bytes())
+    refused = base64.b64encode(make_authority(tmp_path).read_bytes()).decode()
+    content["document"]["users"][0]["user"] = {"client-certificate-data": refused, "client-key-data": refused}
+    kept.write_text(json.dumps(content))
+    with place.reach().client() as client:
+        kept.write_text(json.dumps({**content, "until": (CLOCK.now() - timedelta(minutes=1)).isoformat()}))
+        assert client.list("/api/v1/nodes")
 
 
 def test_credentials_are_short_lived_and_private(place: Place) -> None:
