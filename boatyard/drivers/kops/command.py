@@ -21,6 +21,7 @@ from boatyard.drivers.kops.parse import (
 )
 from boatyard.drivers.kops.progress import Progress
 from boatyard.errors import BoatyardError, DeadlineExceeded, Permanent
+from boatyard.redact import redact
 from boatyard.run import Result, minimal_env, run
 
 _LOOK = 120.0  # seconds a reading command may take; a zone that does not exist would make it hang for ever
@@ -34,9 +35,10 @@ class Kops:
     """kOps for one cluster of one state store.
 
     program: the binary. folder: private scratch (0700), made when it is not there; its kubeconfig is the only one kOps
-    sees. environment: AWS credentials and endpoints over what this process' own environment offers. Each command
-    takes what `deadline` leaves and never longer than its own limit (`DeadlineExceeded`); `fence` is called before each
-    one that changes something. A failure is told by `boatyard.drivers.kops.failures`.
+    sees. environment: asked before each command, as a role's session ends: AWS credentials and endpoints over what this
+    process' own environment offers. Each command takes what `deadline` leaves and never longer than its own limit
+    (`DeadlineExceeded`); `fence` is called before each one that changes something. A failure is told by
+    `boatyard.drivers.kops.failures`.
     """
 
     def __init__(
@@ -49,13 +51,14 @@ class Kops:
         deadline: Deadline,
         folder: Path,
         report: Callable[[str], None] = lambda line: None,
-        environment: Mapping[str, str] | None = None,
+        environment: Callable[[], Mapping[str, str]] = dict,
         fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.program, self.name, self.state_store, self.region = program, name, state_store, region
         self.deadline, self.folder = deadline, folder
         self._report, self._fence = report, fence
-        self._environment = dict(environment or {})
+        self._environment = environment
+        self._secrets: tuple[str, ...] = ()
 
     # looking
 
@@ -205,7 +208,7 @@ class Kops:
         """What kOps sees of the environment."""
         own = {
             key: value for key, value in os.environ.items() if key.startswith(_PASSED_ON) or key in _KOPS_OWN
-        } | self._environment
+        } | dict(self._environment())
         fixed = {"KOPS_STATE_STORE": self.state_store, "KUBECONFIG": str(self._private() / "kubeconfig")}
         region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         return minimal_env(**(_emulated_s3(own, self.region) | own | region | fixed))
@@ -234,15 +237,17 @@ class Kops:
     def _run(self, doing: str, argv: Sequence[str], limit: float, text: str | None, *, tasks: bool = True) -> Result:
         self.deadline.check(doing)
         progress = Progress(self._report, tasks=tasks)
+        environment = self.environment()
+        self._secrets = _secrets(environment)
         try:
             return run(
                 [self.program, *argv],
                 timeout=max(1.0, min(limit, self.deadline.left)),
-                env=self.environment(),
+                env=environment,
                 cwd=self._private(),
                 input=text,
                 check=False,
-                secrets=self._secrets(),
+                secrets=self._secrets,
                 on_line=progress.hear,
             )
         except DeadlineExceeded as error:
@@ -250,17 +255,20 @@ class Kops:
                 raise
             raise DeadlineExceeded(f"{error.message.partition(' It said:')[0]} {progress.held}.") from None
 
-    def _secrets(self) -> tuple[str, ...]:
-        names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SECRET_ACCESS_KEY")
-        return tuple(value for name in names if (value := self._environment.get(name) or os.environ.get(name)))
-
     def _checked(self, doing: str, result: Result) -> Result:
         if result.code:
             raise self._failure(doing, result)
         return result
 
     def _failure(self, doing: str, result: Result) -> BoatyardError:
-        return failures.failure(doing, result.stdout, result.stderr, result.code)
+        error = failures.failure(doing, result.stdout, result.stderr, result.code)
+        error.message = redact(error.message, self._secrets)
+        return error
+
+
+def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SECRET_ACCESS_KEY")
+    return tuple(value for name in names if (value := environment.get(name)))
 
 
 def _emulated_s3(given: Mapping[str, str], region: str) -> dict[str, str]:

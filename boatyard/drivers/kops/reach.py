@@ -63,7 +63,7 @@ class Reach:
             deadline=self.env.deadline,
             folder=Path(self._scratch.name),
             report=self.env.report,
-            environment=self._credentials(),
+            environment=self._credentials,
             fence=self.env.fence,
         )
 

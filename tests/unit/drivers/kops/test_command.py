@@ -60,7 +60,7 @@ exit {run["exit_code"]}
 
         known: dict[str, Any] = {"name": NAME, "state_store": "s3://kops-state", "region": "us-east-1"}
         known |= {"deadline": self.deadline, "folder": self.folder / "private", "report": self.lines.append}
-        return Kops(self.program, **known, environment=environment, fence=fence)
+        return Kops(self.program, **known, environment=lambda: environment, fence=fence)
 
 
 @pytest.fixture
@@ -83,6 +83,20 @@ def test_the_environment_is_ours(scene: Scene, monkeypatch: pytest.MonkeyPatch) 
     assert env["S3_SECRET_ACCESS_KEY"] == "hush"
     assert "KOPS_FEATURE_FLAGS" not in env
     assert stat.S_IMODE((scene.folder / "private").stat().st_mode) == 0o700
+
+
+def test_each_command_gets_the_credentials_of_its_own_time(scene: Scene) -> None:
+    """A role's session ends after an hour; a step may take several."""
+    sessions = iter(["first-session", "second-session"])
+    scene.answers("validate-unreachable", "printenv AWS_SESSION_TOKEN >> err")
+    known: dict[str, Any] = {"name": NAME, "state_store": "s3://kops-state", "region": "us-east-1"}
+    known |= {"deadline": scene.deadline, "folder": scene.folder / "private"}
+    kops = Kops(scene.program, **known, environment=lambda: {"AWS_SESSION_TOKEN": next(sessions)})
+    for session in ("first-session", "second-session"):
+        with pytest.raises(failures.Unreachable) as error:
+            kops.validate()
+        assert scene.env["AWS_SESSION_TOKEN"] == session
+        assert session not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["get-cluster", "get-clusters", "get-ig", "get-instances", "get-keypairs"])
