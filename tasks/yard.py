@@ -120,3 +120,4 @@ def _running(held: Operation) -> Iterator[Operation]:
         yield held
     finally:
         _current.reset(token)
+        held.end()

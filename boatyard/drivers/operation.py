@@ -14,7 +14,7 @@ from boatyard.drivers.base import Driver, Env, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
 from boatyard.drivers.upgrading import Halted, not_whole, roll_back, validate
-from boatyard.errors import BoatyardError, NotFound, Unsafe
+from boatyard.errors import BoatyardError, Fenced, NotFound, Unsafe
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
@@ -148,10 +148,37 @@ class Operation:
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the operation ends, in whatever way."""
     _earlier: list[Cluster] = field(default_factory=list)
+    _under_way: int = 0
+    _ended: threading.Condition = field(default_factory=threading.Condition)
 
     def fence(self) -> None:
-        """Raise `Fenced` when the lease was lost."""
+        """Raise `Fenced` when the lease was lost, or when the operation ends and a step of it still runs."""
+        if self.stopped.is_set():
+            raise Fenced(
+                f"{self.name} of cluster {self.cluster.name} was stopped, so nothing more is changed.",
+                hint="Start it again to go on from what is there.",
+            )
         self.yard.store.leases.check(self.lease)
+
+    def end(self) -> None:
+        """No further change, and no step under way when this returns: only then may somebody else have the lease.
+
+        A flow that is stopped leaves its steps to their threads, and what one has asked for goes on to its end.
+        """
+        self.stopped.set()
+        with self._ended:
+            self._ended.wait_for(lambda: not self._under_way)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._ended:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._under_way -= 1
+                self._ended.notify_all()
 
     def env(self, limit: timedelta, what: str, report: Report | None = None) -> Env:
         return self.yard.env(
@@ -297,6 +324,10 @@ class Operation:
 
         Where a failed validation calls for it, and its plan has said so, the new nodes of a pool go again.
         """
+        with self._working():
+            self._carry_out(step, report, do)
+
+    def _carry_out(self, step: Step, report: Report | None, do: Deed) -> None:
         if step.verb is Verb.VALIDATE and do is carry_out:
             do = partial(validate, known=self._not_whole_before())
         entry = self._begin(step.verb.value, step.target, step.reason)
@@ -307,7 +338,7 @@ class Operation:
         except Halted as halt:
             journal.end(entry, "failed", "\n".join([str(halt), *halt.evidence]))
             if (undo := roll_back(step)) is not None:
-                self.carry_out(undo, report)
+                self._carry_out(undo, report, carry_out)
                 halt.message += f" Pool {undo.target} is as it was before."
             raise
         except BoatyardError as error:
@@ -331,4 +362,4 @@ def operating(
         try:
             yield held
         finally:
-            held.stopped.set()
+            held.end()

@@ -1,0 +1,62 @@
+"""What an operation holds, and for how long."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from boatyard.clock import SystemClock
+from boatyard.drivers.base import Driver, Env
+from boatyard.drivers.operation import Operation, Yard, operating
+from boatyard.errors import Fenced
+from boatyard.plan.model import Step, Verb
+from boatyard.settings import Settings
+from boatyard.spec.models import Cluster
+from boatyard.store import Store
+from boatyard.tools import Toolbox
+
+CLUSTER = Cluster.model_validate({"name": "dev", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.36"}})
+STEP = Step(id="delete", verb=Verb.DELETE, target="dev", reason="test", expected=timedelta(seconds=1))
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    settings = Settings(tmp_path, tmp_path / "cache", f"sqlite:///{tmp_path}/store.db")
+    with Store.open(settings.store_url) as store:
+        store.clusters.put(CLUSTER.model_dump(mode="json"))
+        yield Yard(settings, store, Toolbox(settings.cache), SystemClock())
+
+
+def test_nobody_gets_the_lease_while_a_step_of_a_stopped_operation_still_runs(yard: Yard) -> None:
+    """A flow that is cancelled leaves its steps to their threads, where a program of theirs may run on."""
+    began, over, steps = threading.Event(), threading.Event(), []
+    refused: list[Fenced] = []
+
+    def work(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+        began.set()
+        env.stopped.wait()
+        assert not over.wait(0.3), "the lease was given back"
+        assert yard.store.leases.current("dev") is not None
+        try:
+            env.fence()
+        except Fenced as error:
+            refused.append(error)
+            raise
+
+    def carry_out(op: Operation) -> None:
+        with suppress(Fenced):
+            op.carry_out(STEP, do=work)
+
+    with suppress(KeyboardInterrupt), operating(yard, CLUSTER, "delete", who="me", run_id="1") as op:
+        steps.append(threading.Thread(target=carry_out, args=(op,)))
+        steps[0].start()
+        began.wait()
+        raise KeyboardInterrupt
+    over.set()
+    steps[0].join()
+    assert "was stopped, so nothing more is changed" in str(refused[0])
+    assert yard.store.leases.current("dev") is None
+    assert [(entry.verb, entry.outcome) for entry in yard.store.journal.list("dev")] == [("delete", "failed")]
