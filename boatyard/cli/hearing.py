@@ -6,7 +6,7 @@ Steps are Prefect's tasks and stages its subflows, by hooks on every task and fl
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,10 @@ class Hearing:
 
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        """A terminal or pipe that is gone stops no step: what speaks here is often in the middle of a change."""
         if _hearing is not None:
-            _hearing.record(record)
+            with suppress(OSError, ValueError):
+                _hearing.record(record)
 
 
 _hearing: Hearing | None = None

@@ -1,12 +1,20 @@
 """Progress: plain lines where nobody watches, a live view where somebody does."""
 
 import io
+import logging
+import os
+import sys
+from contextlib import suppress
 
+import pytest
 from rich.console import Console
 from rich.live import Live
 
+from boatyard.cli.hearing import heard
 from boatyard.cli.output import Out
 from boatyard.cli.progress import LiveProgress, Progress
+from boatyard.errors import Permanent
+from boatyard.run import run
 
 
 def test_plain_lines_carry_the_time_and_fit(capsys, monkeypatch):
@@ -32,6 +40,18 @@ def test_a_step_that_fails_is_told_and_counted(capsys):
 def test_what_runs_says_cannot_steer_the_terminal(capsys):
     Progress(Out()).note("\x1b[2Jnode \x07ready")
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:Logger .* attempted to send logs to the API")
+def test_a_pipe_that_nobody_reads_any_more_stops_no_step(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    stdout, logger = os.fdopen(writing, "w"), logging.getLogger("prefect.task_runs.of_a_test")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with heard(Progress(Out())), pytest.raises(Permanent, match="code 3"):
+        run(["sh", "-c", "echo changing; exit 3"], timeout=20, on_line=logger.warning)
+    with suppress(BrokenPipeError):
+        stdout.close()
 
 
 def test_only_the_outer_stages_are_counted():
