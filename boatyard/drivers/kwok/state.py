@@ -134,13 +134,14 @@ def save(layout: Layout, record: Record) -> None:
 
 def put_pool(layout: Layout, name: str, pool: PoolRecord | None) -> None:
     """Remember how a pool's nodes are made; None forgets the pool. A no-op without a record of the cluster."""
-    if (record := load(layout)) is None:
-        return
-    pools = {key: value for key, value in record.pools.items() if key != name}
-    if pool is not None:
-        pools[name] = pool
-    if pools != dict(record.pools):
-        save(layout, replace(record, pools=pools))
+    with locked(layout.workdir):  # pools are worked on side by side, and are kept in one file
+        if (record := load(layout)) is None:
+            return
+        pools = {key: value for key, value in record.pools.items() if key != name}
+        if pool is not None:
+            pools[name] = pool
+        if pools != dict(record.pools):
+            save(layout, replace(record, pools=pools))
 
 
 def records(workdir: Path) -> dict[str, Record]:

@@ -51,6 +51,16 @@ def test_a_pool_of_no_cluster_is_not_remembered(layout: Layout) -> None:
     assert state.load(layout) is None
 
 
+def test_pools_that_are_made_side_by_side_are_all_remembered(layout: Layout) -> None:
+    state.save(layout, RECORD)
+    names = [f"pool-{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: state.put_pool(layout, name, PoolRecord("2x8", "1.34")), names))
+    record = state.load(layout)
+    assert record is not None
+    assert sorted(record.pools) == sorted(names)
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"intent": "running"}', '{"intent": "running", "version": "1", "ports": {"a": "x"}}']
 )
