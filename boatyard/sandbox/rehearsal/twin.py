@@ -124,10 +124,9 @@ def twin_of(yard: Yard, cluster: str, *, who: str, run_id: str, report: Report) 
     `LeaseHeld` while another rehearsal of the cluster runs.
     """
     name = twin_name(cluster)
-    known = yard.store.clusters.get(name)
-    if known is not None and known.state != "deleted":
-        raise Permanent(f"the twin of {cluster} would be called {name}, and there is a cluster of that name.")
     with yard.store.leases.hold(name, who, OPERATION, run_id=run_id) as lease:
+        if _kept(yard, name):
+            raise Permanent(f"the twin of {cluster} would be called {name}, and there is a cluster of that name.")
         twin = Twin(yard, cluster, report, lambda: yard.store.leases.check(lease))
         twin.remove()
         remove_left(yard, who=who, run_id=run_id, report=report, but=name)
@@ -138,18 +137,27 @@ def twin_of(yard: Yard, cluster: str, *, who: str, run_id: str, report: Report) 
 
 
 def remove_left(yard: Yard, *, who: str, run_id: str, report: Report, but: str = "") -> list[str]:
-    """Remove twins whose rehearsals were killed; those of running ones stay. Returns the names of what was removed."""
+    """Remove twins whose rehearsals were killed; those of running ones stay, and so does what by now is a cluster of
+    somebody's. Returns the names of what was removed."""
     removed = []
     for name, cluster in _left(yard):
         if name == but:
             continue
         try:
             with yard.store.leases.hold(name, who, OPERATION, run_id=run_id) as lease:
+                if _kept(yard, name):
+                    continue
                 Twin(yard, cluster, report, lambda lease=lease: yard.store.leases.check(lease)).remove()  # type: ignore[misc]
                 removed.append(name)
         except LeaseHeld:
             continue
     return removed
+
+
+def _kept(yard: Yard, name: str) -> bool:
+    """Is it a cluster that Boatyard keeps, and no twin? To be asked under the lease of that name."""
+    known = yard.store.clusters.get(name)
+    return known is not None and known.state != "deleted"
 
 
 def _left(yard: Yard) -> Iterable[tuple[str, str]]:
