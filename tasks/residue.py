@@ -28,5 +28,5 @@ def prove_deleted() -> None:
             + ".",
             hint="Delete the cluster again; what stays must be removed by hand.",
         )
-    op.yard.store.clusters.forget(op.cluster.name)
+    op.yard.store.clusters.forget(op.cluster.name, fence=op.lease.number)
     get_run_logger().info("nothing is left of %s", op.cluster.name)
