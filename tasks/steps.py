@@ -1,6 +1,7 @@
 """Plans in Prefect: made, shown as an artifact, approved, and carried out, side by side where steps may."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
@@ -8,7 +9,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
 from boatyard.drivers.upgrading import Halted
-from boatyard.errors import Permanent, Temporary, Unsafe
+from boatyard.errors import BoatyardError, Permanent, Temporary, Unsafe
 from boatyard.plan.model import UPGRADING, Phase, Plan, Step, Verb
 from boatyard.plan.render import as_markdown, as_text, summary
 from tasks.approval import Approved, Refused, request_approval
@@ -84,8 +85,11 @@ def run_plan(plan: Plan, *, agreed: bool = False) -> None:
         operation().begin_upgrade()
     try:
         _run_steps(plan)
-    finally:
-        operation().observe()  # so that whoever asks the store sees what has become of it, also after a failure
+    except Exception:
+        with suppress(BoatyardError):  # what went wrong first is what is told
+            operation().observe()
+        raise
+    operation().observe()  # so that whoever asks the store sees what has become of it, also after a failure
 
 
 def converge(*verbs: Verb, expect: str | None = None, gate: Callable[[Plan], None] | None = None) -> None:

@@ -332,24 +332,30 @@ class Operation:
             do = partial(validate, known=self._not_whole_before())
         entry = self._begin(step.verb.value, step.target, step.reason)
         env = self.env(time_limit(step, self.cluster), str(step), report)
-        journal = self.yard.store.journal
         try:
             do(step, driver_for(self.cluster, env), self.cluster, env)
         except Halted as halt:
-            journal.end(entry, "failed", "\n".join([str(halt), *halt.evidence]))
+            self._failed(entry, "\n".join([str(halt), *halt.evidence]))
             if (undo := roll_back(step)) is not None:
                 self._carry_out(undo, report, carry_out)
                 halt.message += f" Pool {undo.target} is as it was before."
             raise
         except BoatyardError as error:
-            journal.end(entry, "failed", str(error))
+            self._failed(entry, str(error))
             if step.params.get("on_failure") != "go_on":
                 raise
             env.report(f"{error} Its policy says to go on.")
         else:
-            journal.end(entry, "done", "")
+            self.yard.store.journal.end(entry, "done", "")
         if step.ends_upgrade:
             self.note(END, self.cluster.name, step.reason)
+
+    def _failed(self, entry: int, why: str) -> None:
+        """Why matters more than a store that does not answer now: its entry then tells of a step that was cut off."""
+        try:
+            self.yard.store.journal.end(entry, "failed", why)
+        except BoatyardError as error:
+            self.report(f"this could not be written into the journal: {error}")
 
 
 @contextmanager

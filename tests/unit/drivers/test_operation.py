@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from boatyard.clock import SystemClock
 from boatyard.drivers.base import Driver, Env
 from boatyard.drivers.operation import Operation, Yard, operating
-from boatyard.errors import Fenced
-from boatyard.plan.model import Step, Verb
+from boatyard.errors import Fenced, Permanent, Temporary
+from boatyard.plan.model import Plan, Step, Verb
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Store
 from boatyard.tools import Toolbox
+from tasks import steps
+from tasks import yard as running
 
 CLUSTER = Cluster.model_validate({"name": "dev", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.36"}})
 STEP = Step(id="delete", verb=Verb.DELETE, target="dev", reason="test", expected=timedelta(seconds=1))
@@ -32,7 +35,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
 
 def test_nobody_gets_the_lease_while_a_step_of_a_stopped_operation_still_runs(yard: Yard) -> None:
     """A flow that is cancelled leaves its steps to their threads, where a program of theirs may run on."""
-    began, over, steps = threading.Event(), threading.Event(), []
+    began, over, threads = threading.Event(), threading.Event(), []
     refused: list[Fenced] = []
 
     def work(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
@@ -51,12 +54,51 @@ def test_nobody_gets_the_lease_while_a_step_of_a_stopped_operation_still_runs(ya
             op.carry_out(STEP, do=work)
 
     with suppress(KeyboardInterrupt), operating(yard, CLUSTER, "delete", who="me", run_id="1") as op:
-        steps.append(threading.Thread(target=carry_out, args=(op,)))
-        steps[0].start()
+        threads.append(threading.Thread(target=carry_out, args=(op,)))
+        threads[0].start()
         began.wait()
         raise KeyboardInterrupt
     over.set()
-    steps[0].join()
+    threads[0].join()
     assert "was stopped, so nothing more is changed" in str(refused[0])
     assert yard.store.leases.current("dev") is None
     assert [(entry.verb, entry.outcome) for entry in yard.store.journal.list("dev")] == [("delete", "failed")]
+
+
+def test_why_a_step_failed_is_told_also_when_the_store_is_away_by_then(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def work(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+        raise Permanent("the machine did not start.")
+
+    def away(*_: Any) -> None:
+        raise Temporary("The store does not answer.")
+
+    with operating(yard, CLUSTER, "delete", who="me", run_id="1", report=said.append) as op:
+        monkeypatch.setattr(yard.store.journal, "end", away)
+        with pytest.raises(Permanent, match="the machine did not start"):
+            op.carry_out(STEP, do=work)
+    assert said == ["this could not be written into the journal: The store does not answer."]
+
+
+def test_why_a_plan_failed_is_told_also_when_the_cluster_cannot_be_looked_at_by_then(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(plan: Plan) -> None:
+        raise Permanent("the machine did not start.")
+
+    def away(self: Operation) -> None:
+        raise Temporary("The store does not answer.")
+
+    monkeypatch.setattr(steps, "show_plan", lambda plan: None)
+    monkeypatch.setattr(steps, "_run_steps", fails)
+    monkeypatch.setattr(Operation, "observe", away)
+    plan = Plan(cluster="dev", provider="kwok", steps=(STEP,))
+    with (
+        operating(yard, CLUSTER, "delete", who="me", run_id="1") as op,
+        running._running(op),
+        pytest.raises(Permanent, match="the machine did not start"),
+    ):
+        steps.run_plan(plan, agreed=True)
