@@ -8,6 +8,7 @@ lives until the process ends, so it may be called from any worker thread.
 
 import contextlib
 import ctypes
+import math
 import os
 import queue
 import re
@@ -27,6 +28,7 @@ from boatyard.redact import Redactor
 
 _GRACE = 2.0  # seconds between SIGTERM and SIGKILL of a group that ran out of time
 _DRAIN = 0.5  # seconds to read what is left in the pipes when the child is gone but a grandchild keeps them open
+_STOP = 0.5  # seconds between two looks whether the program is to be stopped
 _TAIL_LINES, _TAIL_CHARS = 12, 2000
 _HINT = "Run `boatyard doctor` to see what is missing."
 
@@ -70,12 +72,14 @@ def run(
     check: bool = True,
     secrets: Sequence[str] = (),
     on_line: Callable[[str], None] | None = None,
+    stopped: threading.Event | None = None,
 ) -> Result:
     """Run a program to its end and return what it printed.
 
     timeout: seconds for the whole run; then the group gets SIGTERM, two seconds later SIGKILL: `DeadlineExceeded`.
     env: the whole environment; None is `minimal_env()`.
     on_line: called with each redacted line of stdout and stderr as it comes.
+    stopped: ends it like the time limit when set from another thread: `Permanent`.
     check: `Permanent`, with the last lines it printed, when the exit code is not 0.
     Raises `MissingTool` when there is no such program. Any exception, Ctrl-C too, ends the group first.
     Processes that the program left behind on a normal exit are not touched.
@@ -95,7 +99,7 @@ def run(
     )
     try:
         pump = _Pump(process, data, redactor, on_line)
-        in_time = pump.until(began + timeout)
+        in_time = pump.until(began + timeout, stopped)
         if not in_time:
             _end_group(process, _GRACE)
     except BaseException:
@@ -105,6 +109,8 @@ def run(
         _close_pipes(process)
     if not in_time:
         said = _tail(redactor, pump.stderr or pump.stdout)
+        if stopped is not None and stopped.is_set():
+            raise Permanent(f"`{_command(shown)}` was stopped together with the operation that needed it.{said}")
         raise DeadlineExceeded(f"`{_command(shown)}` did not end in {timeout:g} s and was stopped.{said}")
     result = Result(shown, process.wait(), pump.stdout, pump.stderr, time.monotonic() - began)
     if check and result.code != 0:
@@ -274,8 +280,9 @@ class _Pump:
     def stderr(self) -> str:
         return self._output["stderr"].decode(errors="replace")
 
-    def until(self, end: float) -> bool:
-        """False when `end` (monotonic seconds) came first."""
+    def until(self, end: float, stopped: threading.Event | None) -> bool:
+        """False when `end` (monotonic seconds), or `stopped`, came first."""
+        patience = 0.05 if not hasattr(os, "pidfd_open") else _STOP if stopped is not None else math.inf
         with selectors.DefaultSelector() as selector, _exit_fd(self._process) as exit_fd:
             for name in self._output:
                 selector.register(_pipe(self._process, name), selectors.EVENT_READ, name)
@@ -286,11 +293,11 @@ class _Pump:
                 selector.register(exit_fd, selectors.EVENT_READ, "exit")
             gone = False
             while not (gone and not self._open(selector)):
-                if (left := end - time.monotonic()) <= 0:
+                if (left := end - time.monotonic()) <= 0 or (stopped is not None and stopped.is_set()):
                     if not gone:
                         return False
                     break
-                for key, _ in selector.select(left if exit_fd is not None else min(left, 0.05)):
+                for key, _ in selector.select(min(left, patience)):
                     if key.data != "exit":
                         self._serve(selector, key.data)
                 if not gone and _exit_code(self._process) is not None:

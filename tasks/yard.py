@@ -3,6 +3,7 @@
 import functools
 import getpass
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -91,14 +92,14 @@ def reserve(cluster: Cluster, name: str, *, wait: float = 0.0) -> Iterator[None]
 @contextmanager
 def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[Operation | None]:
     """As `operate`, but None where nobody knows the cluster (any more); also then nobody else works on it meanwhile."""
-    here = yard()
-    with here.store.leases.hold(cluster, who(), name, run_id=str(flow_run.id), wait=wait) as lease:
+    here, run, stopped = yard(), str(flow_run.id), threading.Event()
+    with here.store.leases.hold(cluster, who(), name, run_id=run, wait=wait, lost=stopped.set) as lease:
         try:
             known = here.registered(cluster)
         except NotFound:
             yield None
             return
-        with _running(Operation(here, known, name, who(), str(flow_run.id), lease, get_run_logger().info)) as held:
+        with _running(Operation(here, known, name, who(), run, lease, get_run_logger().info, stopped)) as held:
             yield held
 
 

@@ -48,7 +48,8 @@ class Env:
     home: folder of Boatyard's state. tool: name → absolute path of a pinned program (raises `MissingTool`).
     fence: called right before each change in the world; raises `Fenced` when the lease was lost.
     note: writes a line of its own into the journal: what was done (a verb), to what, and why.
-    stopped: set when the operation is ending; whoever only waits then stops waiting.
+    stopped: set when the operation is ending, or has lost its lease; whoever only waits then stops waiting, and
+    programs that change something are ended.
     """
 
     home: Path

@@ -146,19 +146,19 @@ class Operation:
     lease: Lease
     report: Report = field(default=silent)
     stopped: threading.Event = field(default_factory=threading.Event)
-    """Set when the operation ends, in whatever way."""
+    """Set when the operation ends, in whatever way, or has lost its lease."""
     _earlier: list[Cluster] = field(default_factory=list)
     _under_way: int = 0
     _ended: threading.Condition = field(default_factory=threading.Condition)
 
     def fence(self) -> None:
         """Raise `Fenced` when the lease was lost, or when the operation ends and a step of it still runs."""
+        self.yard.store.leases.check(self.lease)
         if self.stopped.is_set():
             raise Fenced(
                 f"{self.name} of cluster {self.cluster.name} was stopped, so nothing more is changed.",
                 hint="Start it again to go on from what is there.",
             )
-        self.yard.store.leases.check(self.lease)
 
     def end(self) -> None:
         """No further change, and no step under way when this returns: only then may somebody else have the lease.
@@ -363,8 +363,9 @@ def operating(
     yard: Yard, cluster: Cluster, name: str, *, who: str, run_id: str, wait: float = 0.0, report: Report = silent
 ) -> Iterator[Operation]:
     """Hold the cluster's lease for one operation. `Held` names who has it; `wait`: seconds to wait for them."""
-    with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait) as lease:
-        held = Operation(yard, cluster, name, who, run_id, lease, report)
+    stopped = threading.Event()
+    with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait, lost=stopped.set) as lease:
+        held = Operation(yard, cluster, name, who, run_id, lease, report, stopped)
         try:
             yield held
         finally:

@@ -119,7 +119,7 @@ def attempt_hook(step: Step, env: Env, attempt: Callable[[float], None]) -> None
 
 
 def _command(step: Step, env: Env, variables: dict[str, str], seconds: float) -> None:
-    run(step.params["command"], timeout=seconds, env=variables, cwd=env.home, on_line=env.report)
+    run(step.params["command"], timeout=seconds, env=variables, cwd=env.home, on_line=env.report, stopped=env.stopped)
 
 
 @contextmanager

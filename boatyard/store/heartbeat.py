@@ -4,19 +4,21 @@ import logging
 import threading
 from collections.abc import Callable
 
-from boatyard.errors import BoatyardError, Fenced
+from boatyard.errors import Fenced
 
 log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Calls `renew` every `seconds` of real time until stopped, or until it raises `Fenced`.
+    """Calls `renew` every `seconds` of real time until stopped, or until it raises `Fenced`, and then `lost`.
 
     Real time on purpose: the beat proves that this process lives, and a clock that moves when waited on would spin it.
     """
 
-    def __init__(self, renew: Callable[[], object], seconds: float, what: str) -> None:
-        self._renew = renew
+    def __init__(
+        self, renew: Callable[[], object], seconds: float, what: str, lost: Callable[[], object] = lambda: None
+    ) -> None:
+        self._renew, self._lost = renew, lost
         self._seconds = seconds
         self._what = what
         self._stop = threading.Event()
@@ -35,6 +37,7 @@ class Heartbeat:
                 self._renew()
             except Fenced as error:
                 log.error("%s", error)
+                self._lost()
                 return
-            except BoatyardError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, a thread that ended would let the lease run out
                 log.warning("The %s could not be renewed and is tried again: %s", self._what, error)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -118,13 +118,15 @@ class Leases:
         *,
         resume_key: str = "",
         wait: float = 0.0,
+        lost: Callable[[], object] = lambda: None,
     ) -> Iterator[Lease]:
         """Hold the lease for the block: renewed by a thread every third of `ttl`, given back at the end.
 
-        When it is lost meanwhile, `check` and every fenced write raise `Fenced`, and so does the end of the block.
+        When it is lost meanwhile, `check` and every fenced write raise `Fenced`, and so does the end of the block;
+        `lost` is called, from the thread, when that is noticed.
         """
         lease = self.acquire(cluster, holder, operation, ttl, run_id, resume_key=resume_key, wait=wait)
-        beat = Heartbeat(lambda: self.renew(lease), ttl / 3, f"lease of {cluster}")
+        beat = Heartbeat(lambda: self.renew(lease), ttl / 3, f"lease of {cluster}", lost)
         beat.start()
         try:
             yield lease

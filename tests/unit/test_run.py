@@ -107,6 +107,12 @@ def test_time_out_ends_grandchildren_too(tmp_path: Path, stubborn: bool) -> None
     assert wait_gone(int(note.read_text()))
 
 
+def test_a_program_ends_with_the_operation_that_needed_it(tmp_path: Path) -> None:
+    stopped = threading.Event()
+    with pytest.raises(Permanent, match=r"`sh .* was stopped together with the operation"):
+        run(["sh", "-c", "echo begun; sleep 600"], timeout=60, on_line=lambda line: stopped.set(), stopped=stopped)
+
+
 def test_an_error_in_the_listener_ends_the_group() -> None:
     pids: list[int] = []
 

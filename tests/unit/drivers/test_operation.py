@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from boatyard.drivers.base import Driver, Env
 from boatyard.drivers.operation import Operation, Yard, operating
 from boatyard.errors import Fenced, Permanent, Temporary
 from boatyard.plan.model import Plan, Step, Verb
+from boatyard.run import run
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
 from boatyard.store import Store
+from boatyard.store.leases import Leases
 from boatyard.tools import Toolbox
 from tasks import steps
 from tasks import yard as running
@@ -63,6 +66,24 @@ def test_nobody_gets_the_lease_while_a_step_of_a_stopped_operation_still_runs(ya
     assert "was stopped, so nothing more is changed" in str(refused[0])
     assert yard.store.leases.current("dev") is None
     assert [(entry.verb, entry.outcome) for entry in yard.store.journal.list("dev")] == [("delete", "failed")]
+
+
+def test_a_program_of_a_step_ends_when_the_lease_is_lost(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine slept, and somebody else went on: both must not change the cluster at once."""
+    monkeypatch.setattr(Leases, "hold", partialmethod(Leases.hold, ttl=0.3))
+
+    def taken(line: str) -> None:
+        yard.store.leases.release(op.lease)
+        yard.store.leases.acquire("dev", "somebody else", "create")
+
+    def work(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+        run(["sh", "-c", "echo changing; sleep 600"], timeout=60, on_line=taken, stopped=env.stopped)
+
+    with suppress(Fenced), operating(yard, CLUSTER, "delete", who="me", run_id="1") as op:
+        with pytest.raises(Permanent, match="was stopped together with the operation"):
+            op.carry_out(STEP, do=work)
+        with pytest.raises(Fenced, match="create by somebody else holds it"):
+            op.fence()
 
 
 def test_why_a_step_failed_is_told_also_when_the_store_is_away_by_then(

@@ -20,21 +20,19 @@ def test_a_held_lease_is_renewed_again_and_again(url: str) -> None:
 
 
 def test_a_hiccup_is_tried_again_and_a_loss_ends_it() -> None:
-    answers: list[Exception | None] = [None, Temporary("busy"), None, Fenced("lost"), None]
+    answers: list[Exception | None] = [None, Temporary("busy"), RuntimeError("odd"), None, Fenced("lost"), None]
     asked: list[Exception | None] = []
     lost = threading.Event()
 
     def renew() -> None:
         answer = answers[len(asked)]
         asked.append(answer)
-        if isinstance(answer, Fenced):
-            lost.set()
         if answer is not None:
             raise answer
 
-    beat = Heartbeat(renew, 0.001, "lease of shop")
+    beat = Heartbeat(renew, 0.001, "lease of shop", lost.set)
     beat.start()
     assert lost.wait(60)
     beat.stop()
 
-    assert asked == answers[:4]
+    assert asked == answers[:5]
