@@ -235,15 +235,19 @@ def _replaceable(client: Client, ref: Ref, path: str, document: Mapping[str, Any
 def _delete_and_wait(client: Client, path: str, deadline: Deadline) -> None:
     collection, _, name = path.rpartition("/")
     try:
-        version = client.get(path)["metadata"]["resourceVersion"]
-        client.delete(path, propagation="Foreground")
+        found = client.get(path)["metadata"]
+        client.delete(path, propagation="Foreground", uid=found["uid"])
     except ApiNotFound:
         return
+    version, there = found["resourceVersion"], False
     with client.watch(
         collection, resource_version=version, timeout=deadline.left, fieldSelector=f"metadata.name={name}"
     ) as watch:
-        if not any(event.type == "DELETED" for event in watch):
-            deadline.check(f"{path} to go")
+        for event in watch:
+            there = there or event.type in ("ADDED", "MODIFIED")
+            if event.type == "DELETED" or (event.type == "SYNCED" and not there):  # it went while we were cut off
+                return
+    deadline.check(f"{path} to go")
 
 
 def _settle(client: Client, answers: Iterable[Mapping[str, Any]], deadline: Deadline) -> None:

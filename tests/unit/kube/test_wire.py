@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from boatyard.clock import Deadline, SystemClock
 from boatyard.errors import Permanent, Temporary
 from boatyard.kube import watch
+from boatyard.kube.apply import _delete_and_wait
 from boatyard.kube.client import APPLY, ApiBusy, ApiForbidden, ApiInvalid, Client
 
 
@@ -212,6 +214,13 @@ def test_watch_raises_when_nobody_answers_for_long(client, server, monkeypatch):
     server.script = [page(item("a")), *[None] * 10]
     with pytest.raises(ApiBusy, match="has not answered"):
         list(client.watch("/things", timeout=20))
+
+
+def test_an_object_that_went_while_the_watch_was_cut_off_is_not_waited_for(client, server):
+    found = {"metadata": {"name": "job", "uid": "17", "resourceVersion": "5"}}
+    server.script = [(200, {}, found), OK, (410, {}, {"reason": "Expired"}), page()]
+    _delete_and_wait(client, "/jobs/job", Deadline.after(20, "the test", SystemClock()))
+    assert server.script == []
 
 
 def test_watch_raises_what_cannot_get_better(client, server):
