@@ -275,7 +275,9 @@ def _established(client: Client, names: set[str], deadline: Deadline) -> None:
 def _served(client: Client, definition: Mapping[str, Any], deadline: Deadline) -> None:
     """Established comes a moment before the path answers; there is nothing to watch in between."""
     spec = definition["spec"]
-    version = next(v["name"] for v in spec["versions"] if v.get("served"))
+    version = next((v["name"] for v in spec["versions"] if v.get("served")), None)
+    if version is None:
+        return
     path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
     pause, never = 0.02, threading.Event()
     while True:

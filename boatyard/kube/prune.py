@@ -110,7 +110,9 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
 def _in_use(client: Client, app: str, ref: Ref, document: dict[str, Any]) -> str:
     if ref.type == CRD:
         spec = document["spec"]
-        version = next(v["name"] for v in spec["versions"] if v.get("served"))
+        version = next((v["name"] for v in spec["versions"] if v.get("served")), None)
+        if version is None:
+            return "none of its versions is served, so nobody can tell whether it still has objects"
         items = client.list(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}", limit=50)
         return f"it still has objects, such as {items[0]['metadata']['name']}" if items else ""
     if ref.type == NAMESPACE:

@@ -6,7 +6,8 @@ from boatyard.clock import Deadline, SystemClock
 from boatyard.errors import Fenced, Permanent
 from boatyard.kube.apply import ApplyConflicts, apply_objects
 from boatyard.kube.client import APPLY
-from boatyard.kube.objects import Ref
+from boatyard.kube.objects import Ref, adopt
+from boatyard.kube.prune import prune
 
 pytestmark = pytest.mark.twin
 
@@ -87,6 +88,19 @@ def test_definitions_and_namespaces_come_before_what_needs_them(client, namespac
     finally:
         client.delete(f"/api/v1/namespaces/{other}")
         client.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/boats.test.boatyard.dev")
+
+
+def test_a_definition_that_serves_nothing_is_applied_and_not_pruned(client):
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rafts.test.boatyard.dev"
+    unserved = adopt(definition("rafts"), app="retired", namespace="", namespaced=False)
+    unserved["spec"]["versions"][0]["served"] = False
+    try:
+        assert actions(apply_objects(client, [unserved], deadline=soon())) == ["created"]
+        gone = prune(client, "retired", [Ref.of(unserved)], deadline=soon())
+        assert (gone.deleted, list(gone.held)) == ((), [Ref.of(unserved)])
+        assert "none of its versions is served" in gone.kept[0][1]
+    finally:
+        client.delete(path)
 
 
 def test_all_conflicts_are_told_at_once_and_force_takes_over(client, namespace):
