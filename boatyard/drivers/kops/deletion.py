@@ -25,6 +25,8 @@ def delete(reach: Reach) -> None:
     """Every part. A no-op when nothing is there."""
     record, fleet = reach.store.read(), reach.fleet.read()
     if record.cluster is None and not fleet:
+        if record.deleting:
+            reach.store.clear()
         _clear(reach)
         return
     if not record.deleting:

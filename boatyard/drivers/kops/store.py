@@ -117,6 +117,13 @@ class Store:
         """Our own objects of the cluster, snapshots too: they hold its keys."""
         self._delete(self.ours())
 
+    def clear(self) -> None:
+        """What is left where kOps was cut off as it unregistered the cluster.
+
+        Objects go by name: the cluster's document early, after which kOps knows no such cluster, keys and secrets last.
+        """
+        self._delete(self._keys(f"{self._prefix}{self.name}/"))
+
     def ours(self) -> list[str]:
         """Keys of our own objects of the cluster."""
         return self._keys(self._own(""))
