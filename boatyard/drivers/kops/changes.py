@@ -40,24 +40,24 @@ def apply(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> bool:
     """Let kOps do what is recorded and not done yet, if the step explains it. False when there was nothing to do."""
     preview = explained(reach, scope, only)
     if not guard.effect(preview):
+        arrived(reach)
         return False
     tell(reach, preview)
     _update(reach, preview, only)
     return True
 
 
+def arrived(reach: Reach) -> None:
+    """Wait until AWS tells of each version of a launch template that was asked for, here or by a run that was cut off:
+    by an answer of a moment ago no machine would be outdated, and none would be replaced."""
+    in_time(reach.env, reach.fleet.templates.late)
+    reach.fleet.templates.settle()  # what did not come in time is not there: kOps saw what was before, or never made it
+
+
 def _update(reach: Reach, preview: Preview, only: Sequence[str]) -> None:
-    """Let kOps do it, until AWS tells of each new version of a launch template: by an answer of a moment ago no machine
-    would be outdated, and none would be replaced."""
-    before = reach.fleet.newest(one.name for one in preview.modify if one.kind == "LaunchTemplate")
+    reach.fleet.templates.ask(one.name for one in preview.modify if one.kind == "LaunchTemplate")
     reach.kops.update(only)
-
-    def lacks() -> str:
-        now = reach.fleet.newest(before)
-        late = [name for name, number in before.items() if now.get(name, 0) <= number]
-        return f"AWS to tell of the new version of launch template {late[0]}" if late else ""
-
-    in_time(reach.env, lacks)  # if not in time, there is none: kOps saw what was before, too
+    arrived(reach)
 
 
 def tell(reach: Reach, preview: Preview) -> None:

@@ -54,6 +54,7 @@ def _replace(reach: Reach, record: Record, gone: Sequence[Dead]) -> None:
     with reach.client() as client:
         rolling = Rolling(reach, client, drain_timeout=drain_timeout(reach))
         rolling.dead(gone, record.control_plane)
+        changes.arrived(reach)
         rolling.control_plane(record.control_plane)
 
 

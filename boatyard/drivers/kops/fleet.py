@@ -7,6 +7,7 @@ from typing import Any
 
 from boatyard.aws.account import Account
 from boatyard.aws.errors import AwsNotFound, AwsRefused, told
+from boatyard.drivers.kops.templates import Newest, Templates
 
 CLUSTER_TAG = "KubernetesCluster"
 GROUP_TAG = "kops.k8s.io/instancegroup"
@@ -16,7 +17,6 @@ ETCD_TAG = "k8s.io/etcd/"
 """How the tag of etcd's volumes begins: `k8s.io/etcd/main` with the value `a/a,b,c`."""
 HIBERNATED_TAG = "boatyard.dev/hibernated"
 
-Newest = dict[str, tuple[str, str, str]]
 _ENDING = ("Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminated", "Detaching", "Detached")
 _LIVE = ["pending", "running", "stopping", "stopped"]
 
@@ -60,11 +60,13 @@ class ScalingGroup:
 
 
 class Fleet:
-    """The machines of one cluster. `fence` is called before each change."""
+    """The machines of one cluster, and the launch templates they come from. `fence` is called before each change."""
 
-    def __init__(self, account: Account, cluster: str, *, fence: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, account: Account, cluster: str, templates: Templates, *, fence: Callable[[], None] = lambda: None
+    ) -> None:
         self._account, self._cluster, self._fence = account, cluster, fence
-        self._told: dict[str, int] = {}
+        self.templates = templates
 
     def read(self) -> dict[str, ScalingGroup]:
         """By instance group; instances that are on their way out are not told."""
@@ -74,16 +76,10 @@ class Fleet:
         )
         if not found:
             return {}
-        newest = self._newest(found)
+        newest = self.templates.newest(_template(each) for each in found)
         detached = self._detached()
         groups = (_group(each, newest, detached.get(str(each["AutoScalingGroupName"]), [])) for each in found)
         return {each.group: each for each in groups}
-
-    def newest(self, templates: Iterable[str]) -> dict[str, int]:
-        """Launch template, by name → number of the newest version that AWS has told of until now."""
-        wanted = sorted(templates)
-        found = self._templates({"LaunchTemplateNames": wanted}) if wanted else []
-        return {str(each["LaunchTemplateName"]): self._latest(each) for each in found}
 
     def launched(self, ids: Iterable[str]) -> dict[str, datetime]:
         """Instance → when it was started; those that AWS no longer knows are left out."""
@@ -177,33 +173,6 @@ class Fleet:
     @property
     def _autoscaling(self) -> Any:
         return self._account.client("autoscaling")
-
-    def _newest(self, groups: Iterable[Mapping[str, Any]]) -> Newest:
-        """Launch template, by id and by name → its id, and the numbers of its default and of its latest version."""
-        found: Newest = {}
-        specs = [_template(each) for each in groups]
-        for key, parameter in (
-            ("LaunchTemplateId", "LaunchTemplateIds"),
-            ("LaunchTemplateName", "LaunchTemplateNames"),
-        ):
-            wanted = sorted({str(spec[key]) for spec in specs if spec.get(key)} - found.keys())
-            for each in self._templates({parameter: wanted}) if wanted else ():
-                identity = str(each["LaunchTemplateId"])
-                told = (identity, str(each["DefaultVersionNumber"]), str(self._latest(each)))
-                found[identity] = found[str(each["LaunchTemplateName"])] = told
-        return found
-
-    def _latest(self, template: Mapping[str, Any]) -> int:
-        """Numbers of versions only grow: a lower one than was told before is an answer of a moment ago."""
-        identity = str(template["LaunchTemplateId"])
-        self._told[identity] = max(int(template["LatestVersionNumber"]), self._told.get(identity, 0))
-        return self._told[identity]
-
-    def _templates(self, named: Mapping[str, list[str]]) -> list[Mapping[str, Any]]:
-        try:
-            return list(self._account.pages("ec2", "describe_launch_templates", "LaunchTemplates[]", **named))
-        except AwsNotFound:
-            return []  # deleted under a group that still names it: all that came from it is outdated
 
     def _detached(self) -> dict[str, list[Machine]]:
         """Auto Scaling group → instances that were taken out of it and still live."""

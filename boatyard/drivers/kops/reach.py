@@ -12,6 +12,7 @@ from boatyard.drivers.kops.command import Kops
 from boatyard.drivers.kops.fleet import Fleet
 from boatyard.drivers.kops.render import settings
 from boatyard.drivers.kops.store import Store
+from boatyard.drivers.kops.templates import Templates
 from boatyard.kube.client import Client
 from boatyard.spec.models import Cluster
 
@@ -50,7 +51,7 @@ class Reach:
     @cached_property
     def fleet(self) -> Fleet:
         """Its machines, as AWS has them."""
-        return Fleet(self.account, self.name, fence=self.env.fence)
+        return Fleet(self.account, self.name, Templates(self.account, self.store), fence=self.env.fence)
 
     @cached_property
     def kops(self) -> Kops:

@@ -2,7 +2,8 @@
 
 Which machines are old is observed each time, by the launch template they came from, and a machine that was taken out of
 its group is known by kOps' own tag: a roll that was cut off goes on from where the cluster is. The first validation
-that does not come true in time ends it and says what was awaited.
+that does not come true in time ends it and says what was awaited. Before a roll, `changes` has what was asked for
+settled: a version that is noted and was never made would leave every machine outdated.
 """
 
 from collections.abc import Callable, Container, Sequence

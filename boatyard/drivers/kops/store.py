@@ -9,9 +9,11 @@ but for two things it does not have: a copy of everything before each change, an
     NAME/pki/private/kubernetes-ca/…          the cluster's authority
     boatyard/NAME/snapshots/TIME.tar.gz       ours; kOps refuses files it does not know below NAME/
     boatyard/NAME/deleting                    ours: its deletion was asked for
+    boatyard/NAME/launch-templates.json       ours: which version of each kOps was asked to make last
 """
 
 import io
+import json
 import tarfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +35,7 @@ PLACEHOLDER = "boatyard-none"
 _CLUSTER = "kops.k8s.io/cluster"
 
 _OURS = "boatyard"
+_TEMPLATES = "launch-templates.json"
 _KEPT = 20  # snapshots of a cluster
 _PARALLEL = 16
 
@@ -77,6 +80,14 @@ class Record:
         return [name for name in self.of_role("Node") if name != PLACEHOLDER]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A version of a launch template, whose id is `template`."""
+
+    template: str
+    version: int
+
+
 class Store:
     """One cluster in one state store. Reading never changes anything; `fence` is called before each change."""
 
@@ -112,6 +123,20 @@ class Store:
         """From now on what is found of it is to go."""
         self._fence()
         self._put(self._own("deleting"), b"deletion was asked for\n")
+
+    def asked(self) -> dict[str, Asked]:
+        """Launch template, by name → the version that kOps was asked to make of it last; {} where nothing is noted."""
+        try:
+            noted = json.loads(self._text(self._own(_TEMPLATES)) or "{}")
+            return {str(name): Asked(str(each["id"]), int(each["version"])) for name, each in noted.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}  # damaged: it makes late answers harmless, and nothing hangs on it
+
+    def note(self, asked: Mapping[str, Asked]) -> None:
+        """In the place of what was noted before."""
+        content = {name: {"id": each.template, "version": each.version} for name, each in sorted(asked.items())}
+        self._fence()
+        self._put(self._own(_TEMPLATES), json.dumps(content).encode())
 
     def forget(self) -> None:
         """Our own objects of the cluster, snapshots too: they hold its keys."""

@@ -34,6 +34,8 @@ def upgrade_control_plane(reach: Reach, to: str) -> None:
         elif current != target:
             scope = guard.versions(f"upgrading the control plane to {target}", record.control_plane)
             changes.apply(reach, scope, record.control_plane)  # an upgrade that was cut off
+        else:
+            changes.arrived(reach)
         Rolling(reach, client, drain_timeout=drain_timeout(reach)).control_plane(record.control_plane, target)
 
 

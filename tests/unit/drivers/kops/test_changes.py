@@ -21,18 +21,29 @@ class World:
     """One launch template. late: how many looks after the update tell what was before; None: no new one is made."""
 
     def __init__(self, env: Env, late: int | None, *changes: Change) -> None:
-        self.env, self.late = env, late
+        self.env, self.tells_late = env, late
         self.updates = self.looks = 0
+        self.asked: list[str] = []
+        self.settled = False
         self.kops = SimpleNamespace(preview=lambda only: Preview(modify=changes or (NEW,)), update=self.update)
-        self.fleet = SimpleNamespace(newest=self.newest)
+        self.fleet = SimpleNamespace(templates=self)
 
     def update(self, only: Any) -> None:
         self.updates += 1
 
-    def newest(self, templates: Iterable[str]) -> dict[str, int]:
-        self.looks += bool(self.updates)
-        known = self.late is None or not self.updates or self.looks <= self.late
-        return dict.fromkeys(templates, 3 if known else 4)
+    # its launch templates
+
+    def ask(self, names: Iterable[str]) -> None:
+        assert self.updates == 0
+        self.asked += names
+
+    def late(self) -> str:
+        self.looks += 1
+        comes = self.tells_late is not None and self.looks > self.tells_late
+        return "" if comes or not self.asked else f"AWS to tell of {self.asked[0]}"
+
+    def settle(self) -> None:
+        self.settled = True
 
 
 @pytest.fixture
@@ -48,7 +59,7 @@ def applied(world: World) -> bool:
 def test_an_update_is_done_when_aws_tells_of_the_new_launch_template(env: Env, late: int) -> None:
     world = World(env, late)
     assert applied(world)
-    assert (world.updates, world.looks) == (1, late + 1)
+    assert (world.updates, world.looks, world.asked, world.settled) == (1, late + 1, [WEB], True)
 
 
 def test_where_no_new_one_comes_nobody_waits_for_ever(env: Env, yard_clock: ManualClock) -> None:
@@ -56,6 +67,7 @@ def test_where_no_new_one_comes_nobody_waits_for_ever(env: Env, yard_clock: Manu
     world, began = World(env, None), yard_clock.monotonic()
     assert applied(world)
     assert 0 < yard_clock.monotonic() - began <= 60
+    assert world.settled
 
 
 def test_the_step_ends_in_its_time(env: Env, yard_clock: ManualClock, tmp_path: Any) -> None:
@@ -67,4 +79,15 @@ def test_the_step_ends_in_its_time(env: Env, yard_clock: ManualClock, tmp_path: 
 def test_nothing_is_awaited_where_no_launch_template_changes(env: Env) -> None:
     world = World(env, None, Change("ManagedFile", "kops-version.txt", {"Contents": "a -> b"}))
     assert applied(world)
-    assert world.looks == 1
+    assert world.asked == []
+
+
+NOTHING = Change("SSHKey", "kubernetes.k8s.example.com", {"PublicKey": "a -> b"})
+"""What kOps shows each time without effect."""
+
+
+def test_what_a_run_before_asked_for_is_awaited_where_there_is_nothing_more_to_do(env: Env) -> None:
+    world = World(env, 3, NOTHING)
+    world.asked.append(WEB)
+    assert not applied(world)
+    assert (world.updates, world.looks, world.settled) == (0, 4, True)

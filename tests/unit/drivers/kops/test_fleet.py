@@ -6,14 +6,16 @@ import pytest
 
 from boatyard.aws.account import Account
 from boatyard.drivers.kops.fleet import DETACHED_TAG, Fleet, ScalingGroup
-from tests.unit.drivers.kops.conftest import NAME, Fence
+from boatyard.drivers.kops.store import Store
+from boatyard.drivers.kops.templates import Templates
+from tests.unit.drivers.kops.conftest import BUCKET, NAME, Fence
 
 pytestmark = pytest.mark.account
 
 
 @pytest.fixture
 def fleet(account: Account, fence: Fence) -> Fleet:
-    return Fleet(account, NAME, fence=fence)
+    return Fleet(account, NAME, Templates(account, Store(account, f"s3://{BUCKET}", NAME)), fence=fence)
 
 
 @pytest.fixture
@@ -95,11 +97,9 @@ def test_an_answer_of_a_moment_ago_does_not_make_a_machine_new_again(
 ) -> None:
     ec2 = account.client("ec2")
     before = ec2.describe_launch_templates(LaunchTemplateIds=[template])["LaunchTemplates"]
-    assert fleet.newest([web.name]) == {web.name: 1}
     ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData={"InstanceType": "t3.large"})
-    assert fleet.newest([web.name]) == {web.name: 2}
-    monkeypatch.setattr(fleet, "_templates", lambda named: before)
-    assert fleet.newest([web.name]) == {web.name: 2}
+    assert [machine.outdated for machine in fleet.read()["web"].machines] == [True, True]
+    monkeypatch.setattr(fleet.templates, "_described", lambda which: before)
     assert [machine.outdated for machine in fleet.read()["web"].machines] == [True, True]
 
 
