@@ -1,8 +1,9 @@
 """A life of a kOps cluster on the emulated account, deed after deed, each of them with faults of its own.
 
 A seed says which cluster, which deeds, which faults, and where the process is killed. Each deed is a run: first with
-its faults; unless that ended well, again without. Then the world has to be as the deed wants it. Every life ends with a
-deletion, after which the account holds exactly what it held before: that is looked at by boto3 alone.
+its faults; unless that ended well, again without (old answers may go on). Then the world has to be as the deed wants
+it. Every life ends with a deletion, after which the account holds exactly what it held before: that is looked at by
+boto3 alone.
 """
 
 import json
@@ -100,7 +101,8 @@ class Life:
     folder: Path
     alone: bool
     stale: bool = False
-    """Half of the runs meet nothing but old answers, and many of them."""
+    """Half of the runs meet nothing but old answers, and many of them, which a SIGKILL does not end: the second run
+    still hears of what was before the first."""
     told: list[str] = field(default_factory=list)
     """One line a run."""
     _runs: int = 0
@@ -142,11 +144,13 @@ class Life:
     # runs
 
     def run(self, deed: str, arrived: Callable[[], None], *, again: bool = True, **arguments: Any) -> None:
-        """The deed with faults, and, unless that ended well, without; `arrived` looks at what it came to."""
+        """The deed with faults, and, unless that ended well, without, or among the old answers that go on; `arrived`
+        looks at what it came to."""
         kill_at = int(10 ** self.chance.uniform(0.5, 3.2)) if self.chance.random() < 0.5 else None
         faults = self._faults()
         where = f"life {self.number}, run {self._runs}: {deed}, kill at {kill_at}, {faults}"
-        first = self.attempt(deed, faults, kill_at, **arguments)
+        lasts = self.stale and faults.kinds == (STALE,)
+        first = self.attempt(deed, faults, kill_at, lasts=lasts, **arguments)
         how = "killed" if first.status == KILLED else "well" if first.well else first.outcome["kinds"][0]
         self.told.append(
             f"{where}\n    {how} after {first.calls} moments, met {first.met}: {first.outcome.get('error', '')}"
@@ -155,6 +159,7 @@ class Life:
             first.is_clear()
             if not first.well and again:
                 second = self._do(deed, arguments, None)
+                self.sandbox.disturb(None)
                 said = f"{second.outcome.get('error')}\n{second.outcome.get('trace')}\n{second.log[-3000:]}"
                 assert second.well, said
             if first.well or again:
@@ -163,12 +168,15 @@ class Life:
             error.add_note(f"{self.told[-1]}\nIt said: {first.log[-3000:]}")
             raise
 
-    def attempt(self, deed: str, faults: Faults, kill_at: int | None = None, **arguments: Any) -> Ended:
-        """Once, with faults that are over when it is."""
+    def attempt(
+        self, deed: str, faults: Faults, kill_at: int | None = None, *, lasts: bool = False, **arguments: Any
+    ) -> Ended:
+        """Once, with faults that are over when it is; or, where they last and it was killed, go on until `disturb`."""
         self.sandbox.disturb(faults)
         ended = self._do(deed, arguments, kill_at)
         met = self.sandbox.injected()
-        self.sandbox.disturb(None)
+        if not (lasts and ended.status == KILLED):
+            self.sandbox.disturb(None)
         return replace(ended, met=met)
 
     def quietly(self, deed: str) -> None:
