@@ -20,10 +20,10 @@ _NAMED = 6
 
 
 @contextmanager
-def changing(reach: Reach, scope: Scope, only: Sequence[str] = (), *, always: bool = False) -> Iterator[None]:
+def changing(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> Iterator[None]:
     """The block changes the record of an existing cluster; then kOps applies it, if the step explains all that it does.
 
-    only: instance groups to apply it to. always: update even where the preview shows nothing to do.
+    only: instance groups to apply it to.
     """
     snapshot = reach.store.snapshot(reach.env.clock.now())
     try:
