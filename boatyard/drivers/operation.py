@@ -334,17 +334,16 @@ class Operation:
         env = self.env(time_limit(step, self.cluster), str(step), report)
         try:
             do(step, driver_for(self.cluster, env), self.cluster, env)
-        except Halted as halt:
-            self._failed(entry, "\n".join([str(halt), *halt.evidence]))
-            if (undo := roll_back(step)) is not None:
-                self._carry_out(undo, report, carry_out)
-                halt.message += f" Pool {undo.target} is as it was before."
-            raise
         except BoatyardError as error:
-            self._failed(entry, str(error))
-            if step.params.get("on_failure") != "go_on":
+            goes_on = step.params.get("on_failure") == "go_on" and not isinstance(error, Fenced)
+            evidence = error.evidence if isinstance(error, Halted) else ()
+            self._failed(entry, "\n".join([error.message if goes_on else str(error), *evidence]))
+            if not goes_on:
+                if (undo := roll_back(step)) is not None and isinstance(error, Halted):
+                    self._carry_out(undo, report, carry_out)
+                    error.message += f" Pool {undo.target} is as it was before."
                 raise
-            env.report(f"{error} Its policy says to go on.")
+            env.report(f"{error.message} Its policy says to go on.")
         else:
             self.yard.store.journal.end(entry, "done", "")
         if step.ends_upgrade:

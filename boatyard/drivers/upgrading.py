@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from boatyard.clock import Deadline
 from boatyard.drivers.base import Driver, Env
-from boatyard.errors import BoatyardError, Permanent, Unsupported
+from boatyard.errors import BoatyardError, Fenced, Permanent, Unsupported
 from boatyard.plan.model import Step, Verb
 from boatyard.run import minimal_env, run
 from boatyard.spec.models import Cluster
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 MANY = 5000
 """As many nodes as a pool may have: while an upgrade is under way there may be more than the spec says."""
 _HEARTBEAT = 5.0  # seconds between two looks at the lease while nothing else happens
+_LAST_LINES = 20
+"""Of what a command said that failed."""
 
 
 class Halted(Permanent):
-    """A validation did not pass, so an upgrade stops. evidence: a line each, for people."""
+    """A validation did not pass, or a hook failed, so an upgrade stops. evidence: a line each, for people."""
 
     def __init__(self, message: str, evidence: Sequence[str]) -> None:
         super().__init__(message, hint="Nothing after it was begun; mend that, and the same command goes on from here.")
@@ -94,7 +97,7 @@ def pause(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
 
 
 def run_hook(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
-    """The user's own command, tried as often as was declared. `Permanent` when it fails the last time."""
+    """The user's own command, tried as often as was declared. `Halted` when it fails the last time."""
     if "command" not in step.params:
         raise Unsupported(f"hook {step.target} is a Prefect deployment, which only a flow can start.")
     with _kubeconfig(driver, cluster, env) as kubeconfig:
@@ -103,23 +106,39 @@ def run_hook(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
         attempt_hook(step, env, partial(_command, step, env, minimal_env(KUBECONFIG=str(kubeconfig), **told)))
 
 
-def attempt_hook(step: Step, env: Env, attempt: Callable[[float], None]) -> None:
-    """Call `attempt` with the seconds it may take, again after a failure as often as was declared."""
+def attempt_hook(step: Step, env: Env, attempt: Callable[[float, list[str]], None]) -> None:
+    """Call `attempt` with the seconds it may take, again after a failure as often as was declared.
+
+    attempt: also gets a list for what it saw, a line each. `Halted` with those of the last attempt when that fails.
+    """
     tries = 1 + int(step.params["retries"])
     for number in range(1, tries + 1):
         env.fence()
+        evidence: list[str] = []
         try:
-            attempt(min(float(step.params["timeout"]), env.deadline.left))
+            attempt(min(float(step.params["timeout"]), env.deadline.left), evidence)
+        except Fenced:
+            raise
         except BoatyardError as error:
             if number == tries:
-                raise Permanent(f"hook {step.target} failed: {error}") from error
+                raise Halted(f"hook {step.target} failed: {error}", evidence) from error
             env.report(f"attempt {number} of {tries} failed: {error}")
         else:
             return
 
 
-def _command(step: Step, env: Env, variables: dict[str, str], seconds: float) -> None:
-    run(step.params["command"], timeout=seconds, env=variables, cwd=env.home, on_line=env.report, stopped=env.stopped)
+def _command(step: Step, env: Env, variables: dict[str, str], seconds: float, evidence: list[str]) -> None:
+    said: deque[str] = deque(maxlen=_LAST_LINES)
+
+    def hear(line: str) -> None:
+        said.append(line)
+        env.report(line)
+
+    try:
+        command = step.params["command"]
+        run(command, timeout=seconds, env=variables, cwd=env.home, on_line=hear, stopped=env.stopped)
+    finally:
+        evidence += [f"it said: {line}" for line in said]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from boatyard.clock import Deadline, ManualClock, SystemClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.execute import time_limit
-from boatyard.drivers.upgrading import attempt_hook, pause, roll_back, run_hook
+from boatyard.drivers.upgrading import Halted, attempt_hook, pause, roll_back, run_hook
 from boatyard.errors import Fenced, Permanent, Unsupported
 from boatyard.plan.model import Step, Verb
 from boatyard.spec.models import Cluster
@@ -87,6 +87,20 @@ def test_a_failure_says_which_hook_and_what_it_said(env: Env) -> None:
         carry_out(python("import sys; print('no such room'); sys.exit(3)"), env)
 
 
+def test_the_evidence_of_a_failure_is_the_end_of_what_it_said_the_last_time(env: Env) -> None:
+    with pytest.raises(Halted) as halt:
+        carry_out(python("for n in range(40): print(n)\nraise SystemExit(3)", retries=1), env)
+    assert halt.value.evidence == tuple(f"it said: {number}" for number in range(20, 40))
+
+
+def test_a_lease_that_is_lost_meanwhile_is_no_failure_of_the_hook(env: Env) -> None:
+    def lost(seconds: float, evidence: list[str]) -> None:
+        raise Fenced("the lease is lost.")
+
+    with pytest.raises(Fenced):
+        attempt_hook(hook("true", retries=3), env, lost)
+
+
 def test_a_program_that_is_not_there_is_named(env: Env) -> None:
     with pytest.raises(Permanent, match="hook announce failed: The program `/no/such/program` is not installed"):
         carry_out(hook("/no/such/program"), env)
@@ -117,7 +131,7 @@ def test_a_lost_lease_starts_nothing(env: Env) -> None:
     tried: list[float] = []
     lost = Env(env.home, env.clock, env.deadline, env.tool, fence=fence)
     with pytest.raises(Fenced):
-        attempt_hook(hook("true"), lost, tried.append)
+        attempt_hook(hook("true"), lost, lambda seconds, evidence: tried.append(seconds))
     assert not tried
 
 
