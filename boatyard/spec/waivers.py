@@ -28,6 +28,7 @@ CheckName = Literal[
     "node-unhealthy",
     "node-cordoned",
     "node-skew",
+    "api-server-skew",
     "addon-skew",
     "certificate-expires",
     "csr-pending",

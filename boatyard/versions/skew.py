@@ -52,12 +52,13 @@ RULES: Mapping[str, Rule] = {
         ),
     )
 }
-"""Component → its rule towards the API server. The last is an add-on; others take their versions from elsewhere."""
+"""Component → its rule towards the API server. The last is an add-on; others take their versions from elsewhere.
+
+The policy also wants a node's kube-proxy within 3 minors of its kubelet: two that keep to these rules always are.
+"""
 
 API_SERVERS_APART = 1
 """Minors between the newest and the oldest API server of one cluster; same source."""
-PROXY_APART = 3
-"""Minors between a node's kube-proxy and its kubelet, either way; same source."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,6 @@ def kubelet_problem(api_server: str, kubelet: str) -> str | None:
 def kubectl_problem(api_server: str, kubectl: str) -> str | None:
     """Why this kubectl should not be used with this API server; None when it may."""
     return problem("kubectl", kubectl, api_server)
-
-
-def proxy_problem(kubelet: str, kube_proxy: str) -> str | None:
-    """Why this kube-proxy must not run beside this kubelet on one node; None when it may."""
-    apart = abs(Minor.parse(kubelet).ahead_of(Minor.parse(kube_proxy)))
-    if apart <= PROXY_APART:
-        return None
-    return f"kube-proxy {kube_proxy} is {_minors(apart)} from the kubelet {kubelet}; it may be at most {PROXY_APART}"
 
 
 def api_servers_problem(versions: Iterable[str]) -> str | None:

@@ -1,4 +1,7 @@
-"""Add-ons of every cluster, by their images: kube-proxy by the skew policy, CoreDNS by what kubeadm installs."""
+"""What runs in kube-system, by its images: add-ons that are too old, and API servers that are too far apart.
+
+kube-proxy goes by the skew policy, CoreDNS by what kubeadm installs.
+"""
 
 import functools
 import re
@@ -12,10 +15,10 @@ from boatyard.kube.preflight.culprit import Culprit
 from boatyard.kube.preflight.owners import Owners
 from boatyard.kube.preflight.seen import PODS, Json, Seen
 from boatyard.versions import Minor
-from boatyard.versions.skew import problem
+from boatyard.versions.skew import api_servers_problem, problem
 
 _IMAGE = re.compile(
-    r"(?:^|/)(?P<name>kube-proxy|coredns)(?:-(?:amd64|arm64|arm|ppc64le|s390x))?:v?(?P<tag>[0-9][^@/]*)"
+    r"(?:^|/)(?P<name>kube-apiserver|kube-proxy|coredns)(?:-(?:amd64|arm64|arm|ppc64le|s390x))?:v?(?P<tag>[0-9][^@/]*)"
 )
 _NUMBERS = re.compile(r"[0-9]+")
 
@@ -27,6 +30,8 @@ def addons(seen: Seen, owners: Owners) -> Iterator[Culprit]:
         if pod["metadata"]["namespace"] != "kube-system":
             continue
         for name, tag in _images(pod):
+            if name == "kube-apiserver":
+                continue
             workload = owners.top(pod)
             ref = Ref.of(workload)
             why = _proxy(tag, str(seen.next)) if name == "kube-proxy" else _dns(tag, seen.target)
@@ -34,6 +39,27 @@ def addons(seen: Seen, owners: Owners) -> Iterator[Culprit]:
                 told.add((ref, tag))
                 fix = f"Upgrade {name} with the control plane, or right after it."
                 yield Culprit("addon-skew", ref, owners.of(workload), f"{why}.", fix, blocks=False)
+
+
+def api_servers(seen: Seen, owners: Owners) -> Iterator[Culprit]:
+    """Each API server of several that would be left behind by the upgrade of another.
+
+    Known where they run as pods, as kOps and kubeadm do it; a provider that manages them shows none.
+    """
+    for pod in seen.of(PODS):
+        if pod["metadata"]["namespace"] != "kube-system":
+            continue
+        for name, tag in _images(pod):
+            if name == "kube-apiserver" and (why := _apart(tag, str(seen.next))):
+                fix = "Bring it to the minor of the others first."
+                yield Culprit("api-server-skew", Ref.of(pod), owners.of(pod), f"Once another is upgraded, {why}.", fix)
+
+
+def _apart(tag: str, following: str) -> str:
+    try:
+        return api_servers_problem([tag, following]) or ""
+    except ValueError:
+        return ""
 
 
 def _images(pod: Json) -> Iterator[tuple[str, str]]:

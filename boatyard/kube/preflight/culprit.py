@@ -66,6 +66,7 @@ CHECKS = {
     "node-unhealthy": "a node that is not Ready, or short of something",
     "node-cordoned": "a node that has been cordoned for long",
     "node-skew": "a kubelet that the target's API server would not support",
+    "api-server-skew": "API servers that would be too far apart",
     "addon-skew": "an add-on too old or too new for the target",
     "certificate-expires": "a certificate of the API server or its user ends soon, or has ended",
     "csr-pending": "a node waits for its certificate",

@@ -8,7 +8,7 @@ from typing import Any
 from boatyard.kube.apps import Sources
 from boatyard.kube.client import Client
 from boatyard.kube.objects import Ref
-from boatyard.kube.preflight.addons import addons
+from boatyard.kube.preflight.addons import addons, api_servers
 from boatyard.kube.preflight.apis import apis
 from boatyard.kube.preflight.budgets import budgets
 from boatyard.kube.preflight.certificates import certificates
@@ -24,7 +24,18 @@ from boatyard.spec.models import App
 
 Check = Callable[[Seen, Owners], Iterable[Culprit]]
 
-CHECKS: tuple[Check, ...] = (budgets, pods, webhooks, conversions, api_services, nodes, requests, addons, stuck)
+CHECKS: tuple[Check, ...] = (
+    budgets,
+    pods,
+    webhooks,
+    conversions,
+    api_services,
+    api_servers,
+    nodes,
+    requests,
+    addons,
+    stuck,
+)
 """Each names culprits of one subject from what was seen. Pure."""
 
 
