@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 
 from boatyard.drivers.backup import backup_condition
 from boatyard.drivers.base import BackedUp, Driver, Upgradable
+from boatyard.drivers.last_upgrade import COUNTS, upgrade_condition
 from boatyard.drivers.operation import plan_for
 from boatyard.drivers.support import support_condition
 from boatyard.drivers.wellbeing import healthy_condition
@@ -110,7 +111,11 @@ def _overall(name: str, now: datetime) -> tuple[Condition, ...]:
 
 def _conditions(driver: Driver, cluster: Cluster, observed: Observed, now: datetime) -> list[Condition]:
     plan = _plan(driver, cluster, observed)
-    more = _support(driver, observed, now) + _backups(driver, observed, now)
+    more = (
+        _support(driver, observed, now)
+        + _backups(driver, observed, now)
+        + _last_upgrade(driver, cluster, observed, now)
+    )
     try:
         kubeconfig = driver.kubeconfig()
         with Client(kubeconfig) as client:
@@ -132,6 +137,14 @@ def _support(driver: Driver, observed: Observed, now: datetime) -> list[Conditio
         get_run_logger().info("what %s offers is not known now: %s", driver.kind, error)
         offers = ()
     return [support_condition(observed.version, offers, table, now.date())]
+
+
+def _last_upgrade(driver: Driver, cluster: Cluster, observed: Observed, now: datetime) -> list[Condition]:
+    """The condition of its last upgrade, for what can be upgraded at all."""
+    if not isinstance(driver, Upgradable) or observed.version is None or observed.phase is Phase.ABSENT:
+        return []
+    kept = yard().store.rollout.upgrades(cluster.name, since=now - COUNTS)
+    return [upgrade_condition(kept, observed.version, now)]
 
 
 def _backups(driver: Driver, observed: Observed, now: datetime) -> list[Condition]:

@@ -149,17 +149,17 @@ def still_due(op: Operation, verdict: Verdict) -> bool:
 
 
 def give_back(name: str, to: str, why: str) -> None:
-    """The reservation of an upgrade that does not begin."""
+    """The reservation of an upgrade that does not begin. That was no try: the next look may start it."""
     store = yard().store
     for each in store.rollout.upgrades(name):
         if each.ended_at is None and each.version == to:
-            store.rollout.end(each.id, "blocked", why)
+            store.rollout.end(each.id, "interrupted", why)
 
 
 def to_put_back(op: Operation) -> bool:
     """Whether it was woken for its newest upgrade only, and is still awake. One that failed waits for a person."""
     kept = op.yard.store.rollout.upgrades(op.cluster.name)
-    if not kept or not kept[-1].asleep or kept[-1].outcome not in ("done", "blocked"):
+    if not kept or not kept[-1].asleep or kept[-1].outcome not in ("done", "blocked", "interrupted"):
         return False
     touched = _last(op, {Verb.WAKE.value, Verb.HIBERNATE.value})
     woken_by_us = touched is not None and touched >= kept[-1].begun_at

@@ -125,7 +125,7 @@ class Memory:
     def attempts(self, name: str) -> tuple[plan.Attempt, ...]:
         """The upgrades of a cluster that ended, oldest first."""
         return tuple(
-            plan.Attempt(each.version, each.begun_at, each.ended_at, plan.Outcome(each.outcome))
+            plan.Attempt(each.version, each.begun_at, each.ended_at, plan.Outcome(each.outcome), each.message)
             for each in self.upgrades.get(name, ())
             if each.ended_at is not None and each.outcome in tuple(plan.Outcome)
         )

@@ -21,17 +21,18 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """It began to change the cluster and did not end well. Counts against the ring."""
     BLOCKED = "blocked"
-    """A check before the first change refused it. Tried again in the next window; counts against nobody."""
+    """A check before the first change refused it. Tried again as a failed one is; counts against nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One upgrade that has ended: `to` which version (an offered one's text), when, and how."""
+    """One upgrade that has ended: `to` which version (an offered one's text), when, how, and `why` not well."""
 
     to: str
     begun: datetime
     ended: datetime
     outcome: Outcome
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from boatyard.plan.admission import FLEET, Admission
 from boatyard.plan.choosing import Choices
-from boatyard.plan.fleet import Answer, Ask, FleetState, Halted, Member, Offer, Outcome, Soaked
+from boatyard.plan.fleet import Answer, Ask, Attempt, FleetState, Halted, Member, Offer, Outcome, Soaked
 from boatyard.plan.model import Phase
 from boatyard.plan.openings import Calendar, Closed, Opening
 from boatyard.plan.proving import Halts, Proofs, Ways
@@ -21,6 +21,9 @@ from boatyard.spec.waves import Ring, Upgrades, Waves
 from boatyard.versions import Minor
 
 Windows = tuple[str, ...]
+
+AGAIN = timedelta(hours=1)
+"""What did not come about in a fleet without rules is left alone for so long, then tried again while it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,16 @@ class Scheduler:
         self._open: dict[Windows, Opening] = {}
         self.last_opening: dict[Windows, Opening] = {}
         self._opens: list[tuple[datetime, Windows]] = []
+        self._again = sorted(
+            (
+                (again, seat)
+                for seat in self.seats
+                for each in seat.member.attempts
+                if (again := self.again(each)) and again > now
+            ),
+            key=lambda pair: (pair[0], pair[1].member.name),
+            reverse=True,
+        )
         for texts, calendar in self.calendars.items():
             self._wait_for(texts, calendar.at(now) or calendar.after(now))
 
@@ -77,8 +90,9 @@ class Scheduler:
 
     @property
     def next_event(self) -> datetime | None:
-        """When something changes by itself: an opening, the end of a soak, a release."""
+        """When something changes by itself: an opening, the end of a soak, a release, another try."""
         moments = [self._proofs.next_due, self._opens[0][0] if self._opens else None, *self._coming[-1:]]
+        moments += [again for again, _ in self._again[-1:]]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def answer(self, answer: Answer) -> None:
@@ -101,6 +115,7 @@ class Scheduler:
                 if key in changed or texts in fresh:
                     for seat in seats:
                         self._enter(seat, opening)
+        self._try_again(now)
         starts: list[Start] = []
         for seat, to in self.admission.admit(functools.partial(self._judge, now)):
             choice = self.choices.of(seat.key)
@@ -165,19 +180,36 @@ class Scheduler:
         found = self.last_opening.get(seat.member.windows)
         return found if found is not None and found.start <= now < found.end else None
 
-    def tried(self, seat: Seat, to: str, opening: Opening) -> bool:
-        """Whether this very upgrade was tried in this opening and did not come about: once is enough."""
-        return self.waves is not None and any(
-            attempt.to == to and attempt.begun >= opening.start and attempt.outcome is not Outcome.DONE
+    def tried(self, seat: Seat, to: str, opening: Opening, now: datetime) -> Attempt | None:
+        """The newest try of this very upgrade in this opening that did not come about and keeps it from another one."""
+        found = [
+            attempt
             for attempt in seat.member.attempts
-        )
+            if attempt.to == to and attempt.begun >= opening.start and attempt.outcome is not Outcome.DONE
+        ]
+        last = max(found, key=lambda attempt: attempt.ended, default=None)
+        if last is None or ((again := self.again(last)) is not None and again <= now):
+            return None
+        return last
+
+    def again(self, attempt: Attempt) -> datetime | None:
+        """When what did not come about may be tried again in the same opening; None for not at all."""
+        return attempt.ended + AGAIN if self.waves is None and attempt.outcome is not Outcome.DONE else None
+
+    def _try_again(self, now: datetime) -> None:
+        """Clusters whose hour is over have a place in the queue once more."""
+        while self._again and self._again[-1][0] <= now:
+            _, seat = self._again.pop()
+            opening = self.opening(seat, now)
+            if opening is not None and seat.to is None and self.schedulable(seat):
+                self._enter(seat, opening)
 
     def _judge(self, now: datetime, seat: Seat) -> str | None:
         opening = self.opening(seat, now)
         if opening is None or seat.member.expected > opening.end - now:
             return None
         to, _ = self.wanted(seat, opening)
-        return None if to is None or self.tried(seat, to, opening) else to
+        return None if to is None or self.tried(seat, to, opening, now) else to
 
     def _enter(self, seat: Seat, opening: Opening) -> None:
         if self.wanted(seat, opening)[0] is not None:

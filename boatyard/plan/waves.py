@@ -7,14 +7,18 @@ the questions, and keeps the facts; then calls it again, as often as it likes: e
 from datetime import UTC, datetime, timedelta
 
 from boatyard.plan.admission import FLEET
-from boatyard.plan.fleet import Ask, FleetState, Halted, Running, Schedule, Verdict
+from boatyard.plan.fleet import Ask, Attempt, FleetState, Halted, Outcome, Running, Schedule, Verdict
 from boatyard.plan.model import Phase
+from boatyard.plan.openings import Opening
 from boatyard.plan.scheduler import Scheduler, Start
 from boatyard.plan.seats import Seat
 from boatyard.spec.types import format_duration
 from boatyard.spec.waves import Waves
 
 __all__ = ["Ask", "Halted", "Schedule", "Verdict", "decide", "explain"]
+
+WHY = 300
+"""Most letters of a reason why an upgrade did not come about; the journal has all of it."""
 
 
 def decide(waves: Waves | None, state: FleetState, now: datetime) -> Schedule:
@@ -79,13 +83,22 @@ def explain(scheduler: Scheduler, seat: Seat, now: datetime, running: Running | 
         reason = f"an upgrade to {to} is due, and its policy asks for approval: start upgrade-cluster"
     elif opening is None:
         reason = scheduler.calendars[seat.member.windows].why_closed(now)
-    elif scheduler.tried(seat, to, opening):
-        reason = f"its upgrade to {to} was tried in this window already and did not come about"
+    elif (attempt := scheduler.tried(seat, to, opening, now)) is not None:
+        reason = _tried(scheduler, seat, attempt, opening)
     elif seat.member.expected > opening.end - now:
         reason = _no_fit(to, seat.member.expected, opening.end - now)
     else:
         reason = _limited(scheduler, seat) if seat.blocked_by is not None else f"an upgrade to {to} is due"
     return Verdict(name, reason, target=to)
+
+
+def _tried(scheduler: Scheduler, seat: Seat, attempt: Attempt, opening: Opening) -> str:
+    how = "was refused" if attempt.outcome is Outcome.BLOCKED else "failed"
+    again = scheduler.again(attempt)
+    fits = again is not None and again + seat.member.expected <= opening.end
+    when = f"after {again:%H:%M} UTC" if again is not None and fits else "in its next window"
+    why = f": {attempt.why.splitlines()[0][:WHY]}" if attempt.why else ""
+    return f"its upgrade to {attempt.to} {how} at {attempt.ended:%H:%M} UTC and is tried again {when}{why}"
 
 
 def _no_fit(to: str, needed: timedelta, left: timedelta) -> str:

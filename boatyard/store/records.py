@@ -169,8 +169,9 @@ class Upgrade:
     """One upgrade of one cluster, from its reservation by the scheduler, or its start by hand, to its end.
 
     asleep: the cluster was hibernated before, so it is put back afterwards. forced: its support was about to end.
-    outcome: `running` until it ends; `blocked` when it was refused before its first change; `interrupted` when its run
-    died and another upgrade took its place. machine, pid, started: the process that is to do it, as leases have it.
+    outcome: `running` until it ends; `blocked` when it was refused before its first change; `interrupted` when it
+    never began, or its run died and another upgrade took its place. machine, pid, started: the process that is to do
+    it, as leases have it.
     """
 
     id: int

@@ -79,7 +79,7 @@ class Rollout:
             made = sa.insert(upgrades).values(values).returning(upgrades)
             return Upgrade(**connection.execute(made).one()._mapping)
 
-    def end(self, id: int, outcome: Literal["done", "failed", "blocked"], message: str = "") -> None:  # noqa: A002
+    def end(self, id: int, outcome: Literal["done", "failed", "blocked", "interrupted"], message: str = "") -> None:  # noqa: A002
         """It ended; the first end stays."""
         values = {"ended_at": self._clock.now(), "outcome": outcome, "message": redact(message)}
         with self._database.write() as connection:

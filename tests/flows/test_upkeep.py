@@ -1,6 +1,7 @@
 """What Boatyard does by itself over days and weeks, on real clusters, by a clock that the test moves."""
 
 import os
+import re
 import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import pytest
 
 from boatyard.clock import ShiftedClock
+from boatyard.drivers.fleet_state import fleet_state, rules
+from boatyard.errors import Unsafe
 from boatyard.plan.model import Phase
+from boatyard.plan.waves import decide
 from boatyard.spec.models import Cluster
 from boatyard.store.records import Condition
 from flows.cleanup_idle import cleanup_idle
@@ -24,6 +28,7 @@ IDLE = {"idle": {"after": "2d", "grace": "1d", "delete": True}}
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FRIDAY = datetime(2031, 3, 7, 12, tzinfo=UTC)
 SATURDAY = datetime(2031, 3, 8, 2, 10, tzinfo=UTC)
+WINDOW = "Sat 02:00-06:00 UTC"
 MONDAY = datetime(2031, 3, 10, 8, tzinfo=UTC)
 
 
@@ -176,8 +181,40 @@ def test_sleep_by_schedule_and_a_person_who_wakes_it(house: House, clock: Shifte
     assert phase(house, steady) is Phase.RUNNING
 
 
+def test_a_refused_upgrade_is_left_alone_for_an_hour_and_the_reason_is_told(
+    house: House, clock: ShiftedClock, steady: Cluster
+) -> None:
+    """Nobody is called every ten minutes of the night for the same budget."""
+    wants(house, steady, {"maintenance": {"window": WINDOW}}, channel="regular")
+    clock.set(SATURDAY)
+    budget = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    spec = {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "frozen"}}}
+    pod = {"name": "frozen", "labels": {"app": "frozen"}}
+
+    def maintained() -> tuple[int, str]:
+        maintain_fleet([steady.name])
+        return len(house.yard.store.rollout.upgrades(steady.name)), house.driver(steady).observe().version
+
+    with house.client(steady) as client:
+        client.create(budget, {"metadata": {"name": "frozen"}, "spec": spec})
+        container = {"name": "main", "image": "registry.example.com/app:1"}
+        client.create("/api/v1/namespaces/default/pods", {"metadata": pod, "spec": {"containers": [container]}})
+        with pytest.raises(Unsafe, match=r"must not be upgraded to 1\.35: .*frozen"):
+            maintain_fleet([steady.name])
+        for _ in range(4):
+            clock.advance(timedelta(minutes=10))
+            assert maintained() == (1, "1.34")
+        waves = rules(house.yard)
+        (verdict,) = decide(waves, fleet_state(house.yard, waves).state, clock.now()).verdicts
+        assert re.search(r"was refused at 02:1\d UTC and is tried again after 03:1\d UTC: .*frozen", verdict.reason)
+        client.delete(f"{budget}/frozen")
+        client.delete("/api/v1/namespaces/default/pods/frozen", grace=0)
+    clock.advance(timedelta(minutes=30))
+    assert maintained() == (2, "1.35")
+
+
 def test_maintenance_keeps_to_the_window_and_the_channel(house: House, clock: ShiftedClock, steady: Cluster) -> None:
-    window = {"maintenance": {"window": "Sat 02:00-06:00 UTC"}}
+    window = {"maintenance": {"window": WINDOW}}
 
     def maintained(at: datetime, channel: str) -> str | None:
         wants(house, steady, window, channel=channel)
@@ -186,11 +223,10 @@ def test_maintenance_keeps_to_the_window_and_the_channel(house: House, clock: Sh
         version: str | None = house.driver(steady).observe().version
         return version
 
-    assert maintained(FRIDAY, "rapid") == "1.34"
-    assert maintained(SATURDAY, "pinned") == "1.34"
-    assert maintained(SATURDAY, "stable") == "1.34"
-    assert maintained(SATURDAY + timedelta(hours=3, minutes=49, seconds=55), "rapid") == "1.34"
-    assert maintained(SATURDAY, "regular") == "1.35"
+    assert maintained(FRIDAY, "rapid") == "1.35"
+    assert maintained(SATURDAY, "pinned") == "1.35"
+    assert maintained(SATURDAY, "stable") == "1.35"
+    assert maintained(SATURDAY + timedelta(hours=3, minutes=49, seconds=55), "rapid") == "1.35"
     assert maintained(SATURDAY, "regular") == "1.35"
     assert maintained(SATURDAY, "rapid") == "1.36"
     house.is_whole(steady, version="1.36")
@@ -237,6 +273,11 @@ def test_the_monitor_writes_conditions_and_when_they_changed(
         ("False", "EndsIn90Days"),
         ("False", "EndsIn30Days"),
     ]
+    kept = house.yard.store.rollout.begin(steady.name, "1.37")
+    house.yard.store.rollout.end(kept.id, "blocked", "budget shop/web allows nothing")
+    last = looked()["LastUpgradeWell"]
+    assert (last.status, last.reason) == ("False", "UpgradeRefused")
+    assert last.message == "its upgrade to 1.37 was refused: budget shop/web allows nothing"
     assert said[0].transition_at == said[1].transition_at < said[2].transition_at
 
 

@@ -1,5 +1,6 @@
 """Maintenance and sleep by schedule: only inside the window, one minor at a time, never against a person."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boatyard.plan.fleet import FleetState, Offer, Release, member_of
+from boatyard.plan.fleet import Attempt, FleetState, Offer, Outcome, Release, member_of
+from boatyard.plan.forecast import forecast
 from boatyard.plan.model import Observed, ObservedPool, Phase
 from boatyard.plan.upkeep import Action, decide_hibernation
 from boatyard.plan.waves import Verdict, decide
@@ -33,7 +35,14 @@ def cluster(channel: str = "rapid", **policy: Any) -> Cluster:
     )
 
 
-def decided(cluster: Cluster, observed: Observed, offered: list[str], now: datetime, expected: timedelta) -> Verdict:
+def decided(
+    cluster: Cluster,
+    observed: Observed,
+    offered: list[str],
+    now: datetime,
+    expected: timedelta,
+    attempts: tuple[Attempt, ...] = (),
+) -> Verdict:
     """What maintenance does with a cluster of a fleet that has no rules of its own."""
     here = Minor.parse(observed.version or "1.33")
     behind = {pool.name for pool in observed.pools.values() for v in pool.versions.values() if Minor.parse(v) < here}
@@ -46,6 +55,7 @@ def decided(cluster: Cluster, observed: Observed, offered: list[str], now: datet
         expected=expected,
         phase=observed.phase,
         pools_behind=tuple(behind),
+        attempts=attempts,
     )
     offer = Offer(tuple(Release(version, now) for version in offered))
     (verdict,) = decide(None, FleetState(members=(member,), offers={member.kind: offer}), now).verdicts
@@ -110,6 +120,51 @@ def test_without_a_window_nothing_happens_by_schedule() -> None:
     never = cluster(protect=False)
     decision = decided(never, running("1.33.9"), OFFERED, INSIDE, HOUR)
     assert (decision.to, decision.reason) == (None, "it has no maintenance window")
+
+
+MINUTE = timedelta(minutes=1)
+REFUSED = Attempt("1.36.0", INSIDE, INSIDE + MINUTE, Outcome.BLOCKED, "budget shop/web allows nothing.\nA hint.")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "now", "to", "says"),
+    [
+        (
+            REFUSED,
+            INSIDE + 10 * MINUTE,
+            None,
+            "was refused at 02:31 UTC and is tried again after 03:31 UTC: budget shop/web",
+        ),
+        (REFUSED, INSIDE + 61 * MINUTE, "1.36.0", "channel rapid allows"),
+        (replace(REFUSED, outcome=Outcome.FAILED), INSIDE + HOUR, None, "failed at 02:31 UTC and is tried again after"),
+        (replace(REFUSED, outcome=Outcome.FAILED), INSIDE + 80 * MINUTE, "1.36.0", ""),
+        (replace(REFUSED, ended=INSIDE + HOUR), INSIDE + 90 * MINUTE, None, "tried again in its next window"),
+        (replace(REFUSED, to="1.35.2"), INSIDE + 10 * MINUTE, "1.36.0", ""),
+        (REFUSED, INSIDE + timedelta(days=7) - 30 * MINUTE, "1.36.0", ""),
+    ],
+)
+def test_what_did_not_come_about_is_left_alone_for_an_hour(
+    attempt: Attempt, now: datetime, to: str | None, says: str
+) -> None:
+    decision = decided(cluster(), running("1.35.1"), OFFERED, now, 40 * MINUTE, (attempt,))
+    assert decision.to == to
+    assert says in decision.reason
+    assert "A hint" not in decision.reason
+
+
+def test_the_forecast_knows_when_it_is_tried_again() -> None:
+    member = member_of(
+        cluster(),
+        None,
+        version="1.35.1",
+        reached=INSIDE,
+        health_since=INSIDE,
+        expected=40 * MINUTE,
+        attempts=(REFUSED,),
+    )
+    state = FleetState((member,), offers={member.kind: Offer(tuple(Release(version, INSIDE) for version in OFFERED))})
+    (move,) = forecast(None, state, INSIDE + 10 * MINUTE, period=timedelta(days=30)).moves
+    assert (move.to, move.begins) == ("1.36.0", INSIDE + 70 * MINUTE), "the first look after the hour"
 
 
 VERSIONS = st.builds(lambda minor, patch: f"1.{minor}.{patch}", st.integers(28, 40), st.integers(0, 12))

@@ -1,0 +1,40 @@
+"""The condition that says in the morning why nothing moved at night."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from boatyard.drivers.last_upgrade import upgrade_condition
+from boatyard.store.records import Upgrade
+
+NOW = datetime(2026, 3, 7, 8, tzinfo=UTC)
+
+
+def tried(outcome: Any, to: str = "1.36", days: float = 1) -> Upgrade:
+    ended = None if outcome == "running" else NOW - timedelta(days=days)
+    begun = NOW - timedelta(days=days, hours=1)
+    return Upgrade(1, "shop", to, False, False, begun, ended, outcome, "budget shop/web allows nothing", "", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("upgrades", "version", "reason"),
+    [
+        ([], "1.35", "NoneFailed"),
+        ([tried("done")], "1.36", "NoneFailed"),
+        ([tried("blocked")], "1.35", "UpgradeRefused"),
+        ([tried("blocked")], "1.36", "Reached"),
+        ([tried("failed")], "1.36", "UpgradeFailed"),
+        ([tried("failed"), tried("blocked")], "1.35", "UpgradeRefused"),
+        ([tried("failed"), tried("done")], "1.36", "NoneFailed"),
+        ([tried("blocked"), tried("interrupted")], "1.35", "UpgradeRefused"),
+        ([tried("blocked"), tried("running")], "1.35", "UpgradeRefused"),
+        ([tried("blocked", days=7)], "1.35", "UpgradeRefused"),
+        ([tried("blocked", days=9)], "1.35", "NoneFailed"),
+    ],
+)
+def test_it_says_what_became_of_the_newest_that_ended(upgrades: list[Upgrade], version: str, reason: str) -> None:
+    found = upgrade_condition(upgrades, version, NOW)
+    assert found.reason == reason
+    assert found.status == ("False" if reason.startswith("Upgrade") else "True")
+    assert ("budget shop/web" in found.message) is (found.status == "False")
