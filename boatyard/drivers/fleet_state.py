@@ -4,7 +4,7 @@ Reads only. Clusters are looked at side by side, and only where the monitor has 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -146,7 +146,7 @@ class Memory:
             cluster,
             upgrades,
             version=version,
-            reached=max((each.ended for each in done if _same(each.to, version)), default=created),
+            reached=max((created, *self._came_to(cluster.name, version))),
             health_since=self.now if health is None else health.transition_at,
             expected=expected,
             account=cluster.provider.account,
@@ -154,8 +154,16 @@ class Memory:
             healthy=health is not None and health.status == "True",
             monitored=health is not None,
             pools_behind=_behind(observed, version),
+            unfinished=observed.upgrading and _same(cluster.kubernetes.version, version),
             attempts=attempts,
         )
+
+    def _came_to(self, name: str, version: str) -> Iterator[datetime]:
+        """Before these moments it was not yet at the version, or not with all its pools."""
+        for each in self.upgrades.get(name, ()):
+            if _same(each.version, version) and each.outcome != "blocked":
+                ended = each.ended_at if each.outcome in ("done", "failed") else None
+                yield ended or each.begun_at
 
 
 def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: Memory) -> _Found | str:
@@ -164,7 +172,7 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
     if not isinstance(driver, Upgradable):
         return f"the {cluster.provider.kind} driver does not upgrade"
     fresh = record.observed is not None and record.observed_at is not None and memory.now - record.observed_at < FRESH
-    observed = Observed.model_validate(record.observed) if fresh else driver.observe()
+    observed = Observed.model_validate(record.observed) if fresh else yard.look(driver, cluster.name)
     if observed.phase is Phase.ABSENT:
         return "it does not exist"
     if observed.phase is Phase.HIBERNATED and cluster.name in memory.idle:

@@ -48,7 +48,8 @@ class Member:
     healthy, health_since: what monitoring says, without its blips, and since when; of a sleeping cluster what it said
     last. Time asleep counts like time awake.
     reached: when the cluster came to the version it runs: the end of its last upgrade, else its creation.
-    pools_behind: pools older than the control plane, left by an upgrade that did not end.
+    pools_behind: pools older than the control plane, left by an upgrade that did not end. unfinished: something else of
+    the upgrade to the version it runs is left to be done.
     by_hand: its `policy.upgrade.approve` leaves every upgrade to a person.
     attempts: upgrades that ended, oldest first; those of the last 90 days suffice.
     """
@@ -67,6 +68,7 @@ class Member:
     healthy: bool = True
     monitored: bool = True
     pools_behind: tuple[str, ...] = ()
+    unfinished: bool = False
     mutexes: frozenset[int] = frozenset()
     by_hand: bool = False
     at_end_of_support: Literal["warn", "upgrade"] = "warn"
@@ -204,6 +206,7 @@ def member_of(
     healthy: bool = True,
     monitored: bool = True,
     pools_behind: tuple[str, ...] = (),
+    unfinished: bool = False,
     attempts: tuple[Attempt, ...] = (),
 ) -> Member:
     """A cluster's spec and what was observed of it, as the scheduler wants it; see `Member` for each."""
@@ -225,6 +228,7 @@ def member_of(
         healthy=healthy,
         monitored=monitored,
         pools_behind=pools_behind,
+        unfinished=unfinished,
         mutexes=mutexes_of(rules, cluster.name, cluster.labels),
         by_hand=policy.upgrade.approve,
         at_end_of_support=policy.upgrade.at_end_of_support,

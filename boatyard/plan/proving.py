@@ -41,12 +41,13 @@ class Ways:
 class Standing:
     """How far a ring is with a target. since: soak time counts from here, None while it cannot; then one of the others.
 
-    behind: groups of clusters that have yet to come to it. unwell: clusters that run it and are not healthy. Neither:
-    no cluster of the ring goes there.
+    behind: groups of clusters that have yet to come to it. arriving: clusters whose upgrade to it has not come to its
+    end. unwell: clusters that run it and are not healthy. None of these: no cluster of the ring goes there.
     """
 
     since: datetime | None = None
     behind: tuple[Key, ...] = ()
+    arriving: tuple[Seat, ...] = ()
     unwell: tuple[Seat, ...] = ()
 
 
@@ -54,9 +55,9 @@ class Proofs:
     """Which ring has proved which target.
 
     A ring has proved a target once all its clusters whose channel leads there run it, or a newer version, and those
-    that run it have all been healthy for the ring's soak time since they came to it. Where all have gone beyond it,
-    that is asked of the newer versions. Once proved stays proved. A ring in which no cluster takes part has nothing
-    to prove.
+    that run it, to the last pool, have all been healthy for the ring's soak time since they came to it. Where all have
+    gone beyond it, that is asked of the newer versions. Once proved stays proved. A ring in which no cluster takes part
+    has nothing to prove.
     """
 
     def __init__(self, rings: Sequence[Ring], seats: Seats, ways: Ways, soaked: Iterable[Soaked]) -> None:
@@ -125,6 +126,8 @@ class Proofs:
         if behind:
             return Standing(behind=tuple(behind))
         counted = at or beyond
+        if arriving := tuple(seat for group in counted for seat in group.arriving):
+            return Standing(arriving=arriving)
         unwell = tuple(seat for group in counted for seat in group.unwell)
         if unwell or not counted:
             return Standing(unwell=unwell)
@@ -148,6 +151,9 @@ class Proofs:
             rest = f" and {len(seats) - 1} more are" if len(seats) > 1 else " is"
             at = first.version if len(standing.behind) == 1 else "older versions"
             return f"ring {name} has not soaked {target}: {first.member.name}{rest} still at {at}"
+        if standing.arriving:
+            first = min(standing.arriving, key=lambda seat: seat.member.name)
+            return f"ring {name} has not soaked {target}: the upgrade of {first.member.name} has not come to its end"
         if standing.unwell:
             first = min(standing.unwell, key=lambda seat: seat.member.name)
             return f"ring {name} earns no soak time for {target}: {first.member.name} is not healthy"

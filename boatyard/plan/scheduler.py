@@ -121,7 +121,8 @@ class Scheduler:
             choice = self.choices.of(seat.key)
             starts.append(Start(seat, to, forced=to not in (choice.to, seat.version)))
             self._off_lane(seat)
-            seat.to, seat.blocked_by = to, None
+            self.seats.depart(seat, to)
+            seat.blocked_by = None
         return starts, facts
 
     def finish(self, seat: Seat, at: datetime) -> None:
@@ -131,7 +132,6 @@ class Scheduler:
         failed = self._halts.failed_at(seat) is not None
         self.admission.leave(seat)
         self.seats.arrive(seat, seat.to, at)
-        seat.to = None
         self._proofs.ring_changed(seat.key.ring)
         if failed:
             self._halts.judge()
@@ -167,7 +167,7 @@ class Scheduler:
     def wanted(self, seat: Seat, opening: Opening | None) -> tuple[str | None, bool]:
         """What a cluster would take were there no limits, and whether that passes over soak or approval."""
         choice = self.choices.of(seat.key)
-        if seat.pools_behind:
+        if seat.half_done:
             return (seat.version if choice.halt is None else None), False
         if choice.in_need is None or opening is None or not self._urgent(seat, opening):
             return choice.to, False
@@ -263,7 +263,7 @@ class Scheduler:
         if seat is None:
             self.admission.used[FLEET] += 1
         elif seat.to is None:
-            seat.to = to
+            self.seats.depart(seat, to)
             self.admission.occupy(seat)
 
     def _windows(self) -> Iterable[Windows]:

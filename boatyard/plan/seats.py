@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase
+from boatyard.plan.targets import rank
 
 AWAY = (Phase.ABSENT, Phase.PARTIAL)
 """Not there yet, or no longer: such a cluster proves nothing and holds nobody up."""
@@ -25,7 +26,19 @@ class Key(NamedTuple):
 class Seat:
     """One cluster: its `member` as it was given, and beside it what has become of it since."""
 
-    __slots__ = ("blocked_by", "key", "limits", "member", "pools_behind", "reached", "ring", "ticket", "to", "version")
+    __slots__ = (
+        "blocked_by",
+        "half_done",
+        "key",
+        "limits",
+        "member",
+        "pools_behind",
+        "reached",
+        "ring",
+        "ticket",
+        "to",
+        "version",
+    )
 
     def __init__(self, member: Member, ring: int | None, limits: tuple[Hashable, ...]) -> None:
         self.member = member
@@ -35,6 +48,7 @@ class Seat:
         self.key = Key(-1 if ring is None else ring, member.kind, member.channel, member.version)
         self.reached = member.reached
         self.pools_behind = member.pools_behind
+        self.half_done = bool(member.pools_behind) or member.unfinished
         self.to: str | None = None
         """The version of the upgrade that is running."""
         self.ticket = 0
@@ -44,7 +58,7 @@ class Seat:
 
     def arrive(self, version: str, at: datetime) -> None:
         """An upgrade ended well."""
-        self.version, self.reached, self.pools_behind = version, at, ()
+        self.version, self.reached, self.pools_behind, self.half_done = version, at, (), False
         self.key = self.key._replace(version=version)
 
     @property
@@ -61,6 +75,11 @@ class Seat:
         return self.member.healthy and self.member.phase in UP
 
     @property
+    def arriving(self) -> bool:
+        """Whether the upgrade to the version that its control plane shows already has not come to its end."""
+        return self.half_done or (self.to is not None and rank(self.to) <= rank(self.version))
+
+    @property
     def well_since(self) -> datetime:
         """Since when it has run its version in health; only of use while it is `well`."""
         return max(self.reached, self.member.health_since)
@@ -69,11 +88,12 @@ class Seat:
 class Group:
     """Clusters with one key, and since when all of them have run their version in health."""
 
-    __slots__ = ("_latest", "seats", "unwell")
+    __slots__ = ("_latest", "arriving", "seats", "unwell")
 
     def __init__(self) -> None:
         self.seats: set[Seat] = set()
         self.unwell: set[Seat] = set()
+        self.arriving: set[Seat] = set()
         self._latest: datetime | None = None
 
     def add(self, seat: Seat) -> None:
@@ -81,6 +101,8 @@ class Group:
         self.seats.add(seat)
         if not seat.well:
             self.unwell.add(seat)
+        if seat.arriving:
+            self.arriving.add(seat)
         if self._latest is not None:
             self._latest = max(self._latest, seat.well_since)
 
@@ -88,6 +110,7 @@ class Group:
         """One less."""
         self.seats.discard(seat)
         self.unwell.discard(seat)
+        self.arriving.discard(seat)
         if seat.well_since == self._latest:
             self._latest = None
 
@@ -112,8 +135,15 @@ class Seats:
     def __iter__(self) -> Iterator[Seat]:
         return iter(self.by_name.values())
 
+    def depart(self, seat: Seat, to: str) -> None:
+        """Its upgrade to `to` is under way."""
+        seat.to = to
+        if seat.takes_part and seat.arriving:
+            self.groups[seat.key.ring][seat.key].arriving.add(seat)
+
     def arrive(self, seat: Seat, version: str, at: datetime) -> None:
         """Its upgrade to `version` ended well."""
+        seat.to = None
         if not seat.takes_part:
             seat.arrive(version, at)
             return

@@ -55,6 +55,8 @@ def _started(scheduler: Scheduler, start: Start) -> Verdict:
     if seat.pools_behind:
         pools = ", ".join(sorted(seat.pools_behind))
         reason = f"pools {pools} are behind the control plane at {seat.version}"
+    elif seat.half_done:
+        reason = f"its upgrade to {seat.version} was begun and has not come to its end"
     elif start.forced:
         reason = f"support of {seat.version} ends, and this is the last window before, or it has ended already"
     else:
@@ -77,7 +79,7 @@ def explain(scheduler: Scheduler, seat: Seat, now: datetime, running: Running | 
     opening = scheduler.opening(seat, now)
     choice, (to, _) = scheduler.choices.of(seat.key), scheduler.wanted(seat, opening)
     if to is None:
-        reason = choice.halt if seat.pools_behind and choice.halt is not None else choice.reason
+        reason = choice.halt if seat.half_done and choice.halt is not None else choice.reason
         return Verdict(name, reason, target=choice.target)
     if seat.member.by_hand:
         reason = f"an upgrade to {to} is due, and its policy asks for approval: start upgrade-cluster"

@@ -1,6 +1,7 @@
 """Waves through a fleet, each test one sentence of docs/waves.md; on real control planes: tests/flows/test_waves.py."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,25 @@ def test_soak_time_starts_again_when_a_cluster_of_the_ring_was_ill() -> None:
     assert fleet.verdict("s1").reason == "ring canary earns no soak time for 1.36.0: c2 is not healthy"
     fleet.change("c2", healthy=True, health_since=at("2026-06-05T10:00")).run("2026-06-08T00:00")
     assert days(fleet)["s1"] == "Sun 10:00"
+
+
+@pytest.mark.parametrize(
+    ("half", "running"),
+    [
+        ({"pools_behind": ("web",)}, ()),
+        ({"unfinished": True}, ()),
+        ({}, (Running("c1", "1.36.0", at("2026-06-01T00:00")),)),
+    ],
+    ids=["pools behind", "its end is missing", "under way"],
+)
+def test_an_upgrade_that_has_not_come_to_its_end_proves_nothing(half: dict[str, Any], running: Any) -> None:
+    rules = waves(rings=[{"name": "canary", "match": {"stage": "test"}}, {"name": "production"}])  # no soak time at all
+    members = (cluster("c1", "canary", "1.36.0", **half), cluster("p1", "production"))
+    decided = decide(rules, FleetState(members, running, NEXT), at("2026-06-01T01:00"))
+    assert decided.soaked == ()
+    assert "p1" not in [each.name for each in decided.starts]
+    why = next(each.reason for each in decided.verdicts if each.name == "p1")
+    assert why == "ring canary has not soaked 1.36.0: the upgrade of c1 has not come to its end"
 
 
 def test_few_failures_in_a_large_ring_stop_only_those_clusters_until_the_next_window() -> None:
