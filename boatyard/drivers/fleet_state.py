@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from pydantic import ValidationError
+
 from boatyard.drivers.base import Upgradable
 from boatyard.drivers.operation import Yard
 from boatyard.drivers.registry import driver_class, driver_for
@@ -68,9 +70,12 @@ def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
 
     def find(record: ClusterRecord) -> _Found | str:
         try:
-            return _find(yard, record, upgrades, memory)
-        except BoatyardError as error:
-            return f"it could not be looked at ({error})"
+            try:
+                return _find(yard, record, upgrades, memory)
+            except BoatyardError as error:
+                return _unseen(record, upgrades, memory, str(error))
+        except ValidationError:
+            return "what the store has of it cannot be read by this version of Boatyard; apply its file again"
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         found = dict(zip((record.name for record in records), pool.map(find, records), strict=True))
@@ -179,6 +184,17 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
         return "it was hibernated for idleness and waits for a person to wake it"
     took = expected_time(yard, cluster, observed)
     return _Found(memory.member(cluster, upgrades, observed, record.created_at, took), tuple(driver.offers()))
+
+
+def _unseen(record: ClusterRecord, upgrades: Upgrades | None, memory: Memory, why: str) -> _Found | str:
+    """A cluster that could not be looked at counts as it was: its ring must not go on, nor a limit be exceeded, as if
+    it were not there."""
+    observed = None if record.observed is None else Observed.model_validate(record.observed)
+    if observed is None or observed.phase is Phase.ABSENT:
+        return f"it could not be looked at ({why})"
+    cluster = Cluster.model_validate(record.desired)
+    member = memory.member(cluster, upgrades, observed, record.created_at, timedelta())
+    return _Found(replace(member, unseen=why), ())
 
 
 def expected_time(yard: Yard, cluster: Cluster, observed: Observed) -> timedelta:

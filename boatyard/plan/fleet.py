@@ -50,6 +50,7 @@ class Member:
     reached: when the cluster came to the version it runs: the end of its last upgrade, else its creation.
     pools_behind: pools older than the control plane, left by an upgrade that did not end. unfinished: something else of
     the upgrade to the version it runs is left to be done.
+    unseen: why it could not be looked at now, in one clause: it counts as it was when last seen, and is left alone.
     by_hand: its `policy.upgrade.approve` leaves every upgrade to a person.
     attempts: upgrades that ended, oldest first; those of the last 90 days suffice.
     """
@@ -69,6 +70,7 @@ class Member:
     monitored: bool = True
     pools_behind: tuple[str, ...] = ()
     unfinished: bool = False
+    unseen: str = ""
     mutexes: frozenset[int] = frozenset()
     by_hand: bool = False
     at_end_of_support: Literal["warn", "upgrade"] = "warn"

@@ -32,7 +32,10 @@ class Ways:
         return found
 
     def leads_to(self, key: Key, target: str) -> bool:
-        """Whether the channel of clusters of that key goes to `target`, past it or through it."""
+        """Whether the channel of clusters of that key goes to `target`, past it or through it. Yes where that cannot be
+        told, since their provider does not say now what it offers."""
+        if not self.offered.get(key.kind):
+            return True
         goal = self.of(key).goal
         return goal is not None and rank(goal) >= rank(target)
 

@@ -154,6 +154,8 @@ class Scheduler:
             return "no ring of the fleet matches its labels"
         if not member.windows:
             return "it has no maintenance window"
+        if member.unseen:
+            return f"it could not be looked at ({member.unseen})"
         if member.phase is not Phase.RUNNING and (member.phase is not Phase.HIBERNATED or self.waves is None):
             return f"it is {member.phase}"
         if member.channel == "pinned":

@@ -71,8 +71,8 @@ class Seat:
 
     @property
     def well(self) -> bool:
-        """Whether it is up and healthy; asleep counts as up."""
-        return self.member.healthy and self.member.phase in UP
+        """Whether it is up and healthy; asleep counts as up. Of one that could not be looked at nobody knows."""
+        return self.member.healthy and not self.member.unseen and self.member.phase in UP
 
     @property
     def arriving(self) -> bool:

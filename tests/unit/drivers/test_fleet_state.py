@@ -10,8 +10,11 @@ import pytest
 
 from boatyard.clock import ManualClock
 from boatyard.drivers.fleet_state import Seen, fleet_state, rules
+from boatyard.drivers.kwok.driver import Driver
 from boatyard.drivers.operation import Yard
+from boatyard.errors import Temporary
 from boatyard.plan.fleet import Member, Schedule
+from boatyard.plan.model import Observed
 from boatyard.plan.waves import decide
 from boatyard.settings import Settings
 from boatyard.spec.waves import Waves
@@ -128,3 +131,56 @@ def test_a_cluster_that_was_mended_after_its_upgrade_failed_soaks_from_then_on(f
     fleet.later(MINUTE)
     assert fleet.starts() == []
     assert "ring canary soaks 1.36 for 2d" in fleet.reason("late")
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of clusters whose provider does not answer."""
+    names: set[str] = set()
+    observe = Driver.observe
+
+    def look(self: Driver) -> Observed:
+        if self._cluster.name in names:
+            raise Temporary("the account throttles.")
+        return observe(self)
+
+    monkeypatch.setattr(Driver, "observe", look)
+    return names
+
+
+def test_a_canary_that_cannot_be_looked_at_lets_nothing_pass(fleet: Fleet, silent: set[str]) -> None:
+    silent.add("early")
+    fleet.clock.advance(HOUR)
+    fleet.sees("late", "1.35")
+    assert fleet.starts() == []
+    assert fleet.decide().soaked == ()
+    assert fleet.reason("early") == "it could not be looked at (the account throttles.)"
+    assert fleet.reason("late") == "ring canary has not soaked 1.36: early is still at 1.35"
+
+
+def test_of_two_canaries_one_that_cannot_be_looked_at_is_waited_for(fleet: Fleet, silent: set[str]) -> None:
+    fleet.add("soon", "canary", version="1.36")
+    fleet.later(30 * DAY)
+    silent.add("early")
+    fleet.clock.advance(HOUR)
+    fleet.sees("late", "1.35")
+    fleet.sees("soon", "1.36")
+    assert fleet.reason("late") == "ring canary has not soaked 1.36: early is still at 1.35"
+
+
+def test_an_upgrade_of_a_cluster_that_cannot_be_looked_at_keeps_its_place(fleet: Fleet, silent: set[str]) -> None:
+    rules = {"rings": [{"name": "canary", "match": {"stage": "canary"}, "max_parallel": 1}, {"name": "production"}]}
+    fleet.yard.store.rollout.set_rules(Waves.model_validate({"upgrades": rules}).model_dump(mode="json"))
+    fleet.add("soon", "canary")
+    silent.add("early")
+    fleet.clock.advance(HOUR)
+    fleet.sees("soon", "1.35")
+    fleet.yard.store.rollout.begin("early", "1.36")
+    assert fleet.starts() == []
+    assert fleet.reason("soon") == "ring canary already has 1 upgrade under way, and no more are allowed"
+
+
+def test_a_spec_that_this_version_cannot_read_does_not_keep_the_others_from_their_upgrades(fleet: Fleet) -> None:
+    fleet.yard.store.clusters.put({"name": "odd", "kubernetes": {"flavour": "vanilla"}})
+    assert fleet.starts() == ["early"]
+    assert "apply its file again" in fleet.seen().left_out["odd"]
