@@ -15,8 +15,15 @@ from boatyard.store.failures import translate
 from boatyard.store.url import masked, sqlite_path
 
 BUSY_SECONDS = 30
-"""How long a writer waits for another one on SQLite; writes take milliseconds, so longer means that something hangs."""
+"""How long a writer waits for another one; writes take milliseconds, so longer means that something hangs."""
 CONNECT_SECONDS = 10
+_GONE: dict[str, Any] = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A PostgreSQL whose machine vanished is noticed in half a minute; the system's own limits are two hours."""
 
 
 class Database:
@@ -43,7 +50,7 @@ class Database:
             sa.event.listen(engine, "connect", _configure_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
             return engine
-        arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "boatyard"}
+        arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "boatyard", **_GONE}
         arguments = {key: value for key, value in arguments.items() if key not in self._url.query}
         return sa.create_engine(self._url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
 
@@ -55,6 +62,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._translated(), self.engine.begin() as connection:
+            if not self.sqlite:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
             yield connection
 
     @contextmanager

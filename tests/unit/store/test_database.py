@@ -190,3 +190,15 @@ def test_sqlite_paths() -> None:
     assert sqlite_path("sqlite:////a/b.db") == Path("/a/b.db")
     assert sqlite_path("sqlite:///b.db?timeout=3") == Path("b.db")
     assert sqlite_path("postgres://db/fleet") is None
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_vanished_is_noticed_and_the_address_may_say_when(postgres: str) -> None:
+    def told(url: str, name: str) -> str | None:
+        with Database(url).read() as connection:
+            given: dict[str, str] = connection.connection.dbapi_connection.info.get_parameters()
+            return given.get(name)
+
+    assert told(postgres, "tcp_user_timeout") == "30000"
+    assert told(f"{postgres}&tcp_user_timeout=5000", "tcp_user_timeout") == "5000"
+    assert told(postgres, "keepalives_idle") == "15"

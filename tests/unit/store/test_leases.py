@@ -6,10 +6,12 @@ from datetime import timedelta
 from subprocess import Popen
 
 import pytest
+import sqlalchemy as sa
 
 from boatyard.clock import ManualClock
-from boatyard.errors import Fenced, Held
-from boatyard.store import Lease, LeaseHeld
+from boatyard.errors import Fenced, Held, Temporary
+from boatyard.store import Lease, LeaseHeld, database
+from boatyard.store.schema import leases
 from boatyard.store.store import Store
 
 Start = Callable[..., "Popen[str]"]
@@ -290,3 +292,17 @@ def test_a_holder_of_another_machine_is_waited_for(url: str, python: Start) -> N
 
     with Store.open(url) as store, pytest.raises(Held):
         store.leases.acquire("shop", "bob", "delete")
+
+
+def test_a_writer_that_hangs_is_waited_for_and_then_told(
+    url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped process or a sleeping machine in the middle of its transaction must not hold a step for ever."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 1)
+    with Store.open(url, clock) as mine, Store.open(url, clock) as hanging:
+        lease = mine.leases.acquire("shop", "ann", "upgrade")
+        with hanging._database.write() as connection:
+            connection.execute(sa.update(leases).values(operation="hangs"))
+            with pytest.raises(Temporary, match="store"):
+                mine.leases.renew(lease)
+        mine.leases.check(lease)
