@@ -11,6 +11,9 @@ from boatyard.errors import InvalidSpec
 
 Json = dict[str, Any]
 _NODES_AT_MOST = 1_000_000  # values in one document, aliases counted as often as they are used
+_DEEPEST = 1000  # levels; libyaml's composer ends the process where its stack does, some 30,000 levels down
+_BRACKETS = 5000  # as many must be there, or a run of dashes on one line, before levels are counted
+_RUN = re.compile(r"(?:[-?][ \t]+){200}")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def parse(text: str | bytes, where: str) -> list[Document]:
 
 def _values(text: str | bytes, where: str) -> Iterator[tuple[int, Any]]:
     number = 0
+    if too_deep(text):
+        raise InvalidSpec([f"{where}: nested deeper than {_DEEPEST} levels"])
     try:
         loader = _Loader(text)
     except yaml.YAMLError as error:
@@ -74,7 +79,7 @@ def _values(text: str | bytes, where: str) -> Iterator[tuple[int, Any]]:
         while loader.check_data():  # type: ignore[no-untyped-call]
             number += 1
             value = loader.get_data()
-            if suspicious and _too_big(value):
+            if suspicious and too_big(value):
                 raise InvalidSpec([f"{where}, document {number}: its aliases expand to over {_NODES_AT_MOST} values"])
             yield number, value
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -89,7 +94,24 @@ def _problem(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _too_big(value: Any) -> bool:
+def too_deep(text: str | bytes) -> bool:
+    """Is YAML nested so deeply that reading it would end the process? To be asked before a hostile text is read."""
+    plain = text.decode("latin-1") if isinstance(text, bytes) else text
+    if plain.count("[") + plain.count("{") < _BRACKETS and not _RUN.search(plain):
+        return False
+    depth = 0
+    try:
+        for event in yaml.parse(text, yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                return True
+    except yaml.YAMLError:
+        return False  # reading it says what is wrong
+    return False
+
+
+def too_big(value: Any) -> bool:
+    """Does a document grow beyond measure when its aliases are written out?"""
     left, stack = _NODES_AT_MOST, [value]
     while stack:
         item = stack.pop()

@@ -13,7 +13,7 @@ import orjson
 import yaml
 
 from boatyard.errors import InvalidSpec, NotFound, Permanent, Temporary
-from boatyard.kube.documents import Document, parse
+from boatyard.kube.documents import Document, parse, too_big, too_deep
 from boatyard.kube.objects import annotations
 from boatyard.redact import redact
 from boatyard.run import minimal_env, run
@@ -156,12 +156,19 @@ def _kustomization_files(folder: Path, found: dict[Path, None]) -> None:
         found[file] = None
     for name in _KUSTOMIZATIONS:
         if (file := folder / name).is_file():
-            try:
-                document = yaml.load(file.read_bytes(), yaml.CSafeLoader)
-            except yaml.YAMLError:
-                return  # rendering says what is wrong with it
-            for text in _texts(document):
+            for text in _texts(_kustomization(file.read_bytes())):
                 _follow(folder, text, found)
+
+
+def _kustomization(text: bytes) -> Any:
+    """The document; None for what cannot be read, of which rendering says what is wrong."""
+    if too_deep(text):
+        return None
+    try:
+        document = yaml.load(text, yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return None if too_big(document) else document
 
 
 def _follow(folder: Path, text: str, found: dict[Path, None]) -> None:

@@ -35,6 +35,9 @@ def names(result):
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a}\n", "no metadata.name"),
         (CONFIG + "data: {a: x, a: y}\n", "line 4: the key 'a' is there twice"),
         (CONFIG + "data: {a: " + "9" * 5000 + "}\n", "document 1: "),
+        (CONFIG + "data: " + "[" * 100_000, "nested deeper than 1000 levels"),
+        (CONFIG + "data: " + "{a: " * 50_000, "nested deeper than 1000 levels"),
+        ("- " * 100_000, "nested deeper than 1000 levels"),
         (
             "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)),
             "aliases expand",
@@ -157,6 +160,21 @@ REMOTE = App(name="a", chart="oci://charts.example.com/a", version="1", values_f
 def test_digest_of_a_kustomization_follows_its_bases(sources, file):
     before = digest(KUSTOMIZED, sources)
     edit(sources / file, "# more\n")
+    assert digest(KUSTOMIZED, sources) != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)),
+        "resources: " + "[" * 100_000,
+        "resources: &a [*a]",
+    ],
+    ids=["aliases", "levels", "itself"],
+)
+def test_digest_of_a_hostile_kustomization_comes_to_an_end(sources, text):
+    before = digest(KUSTOMIZED, sources)
+    (sources / "over/kustomization.yaml").write_text(text)
     assert digest(KUSTOMIZED, sources) != before
 
 
