@@ -109,7 +109,7 @@ def digest(app: App, base: Path) -> str:
     total.update(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
     for name, path in _sources(app, base):
         total.update(f"\0{name}\0".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(hashlib.sha256(_read(app, path)).digest())
     return total.hexdigest()
 
 
@@ -119,11 +119,11 @@ def _sources(app: App, base: Path) -> Iterator[tuple[str, Path]]:
         yield f"values {number}", _existing(app, text, base)
     if app.manifests is not None:
         root = _existing(app, app.manifests, base)
-        yield from _named(_manifest_files(root), root)
+        yield from _named(_manifest_files(app, root), root)
     elif app.kustomize is not None:
         root = _existing(app, app.kustomize, base)
         files: dict[Path, None] = {}
-        _kustomization_files(root.resolve(), files)
+        _kustomization_files(app, root.resolve(), files)
         yield from _named(sorted(files), root.resolve())
     elif app.chart is not None and _is_local(app):
         root = _existing(app, app.chart, base)
@@ -146,18 +146,32 @@ def _files(root: Path) -> list[Path]:
     )
 
 
-def _manifest_files(root: Path) -> list[Path]:
+def _manifest_files(app: App, root: Path) -> list[Path]:
+    """A link that leads nowhere is no file that left the source: its objects would be pruned."""
+    if lost := sorted(path for path in root.rglob("*") if path.suffix in _SUFFIXES and _leads_nowhere(path)):
+        raise NotFound(f"App {app.name}: {lost[0]} is a link to {lost[0].readlink()}, which is not there.")
     return [file for file in _files(root) if file == root or file.suffix in _SUFFIXES]
 
 
-def _kustomization_files(folder: Path, found: dict[Path, None]) -> None:
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists() and not path.name.startswith(".")
+
+
+def _read(app: App, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Permanent(f"App {app.name}: {path} cannot be read: {error.strerror}.") from None
+
+
+def _kustomization_files(app: App, folder: Path, found: dict[Path, None]) -> None:
     """Every file of the folder, and of the folders and files outside of it that its kustomization names."""
     for file in _files(folder):
         found[file] = None
     for name in _KUSTOMIZATIONS:
         if (file := folder / name).is_file():
-            for text in _texts(_kustomization(file.read_bytes())):
-                _follow(folder, text, found)
+            for text in _texts(_kustomization(_read(app, file))):
+                _follow(app, folder, text, found)
 
 
 def _kustomization(text: bytes) -> Any:
@@ -171,7 +185,7 @@ def _kustomization(text: bytes) -> Any:
     return None if too_big(document) else document
 
 
-def _follow(folder: Path, text: str, found: dict[Path, None]) -> None:
+def _follow(app: App, folder: Path, text: str, found: dict[Path, None]) -> None:
     for candidate in {text, text.partition("=")[2]}:
         if not candidate or "\n" in candidate or len(candidate) > 1000:
             continue
@@ -181,7 +195,7 @@ def _follow(folder: Path, text: str, found: dict[Path, None]) -> None:
         if path.is_file():
             found[path] = None
         elif path.is_dir() and any((path / name).is_file() and path / name not in found for name in _KUSTOMIZATIONS):
-            _kustomization_files(path, found)
+            _kustomization_files(app, path, found)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -213,11 +227,11 @@ def _manifests(app: App, base: Path) -> Iterator[Document]:
         raise InvalidSpec(
             [f"App {app.name}: {app.manifests} is a kustomization; write `kustomize:` in place of `manifests:`"]
         )
-    files = _manifest_files(root)
+    files = _manifest_files(app, root)
     if not files:
         raise InvalidSpec([f"App {app.name}: {app.manifests} holds no .yaml, .yml or .json file"])
     for file in files:
-        yield from parse(file.read_bytes(), str(Path(app.manifests or "") / file.relative_to(root)))
+        yield from parse(_read(app, file), str(Path(app.manifests or "") / file.relative_to(root)))
 
 
 def _is_local(app: App) -> bool:

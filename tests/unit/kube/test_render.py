@@ -178,6 +178,24 @@ def test_digest_of_a_hostile_kustomization_comes_to_an_end(sources, text):
     assert digest(KUSTOMIZED, sources) != before
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("gone.yaml", r"more\.yaml is a link to gone\.yaml, which is not there"),
+        ("/proc/self/mem", r"more\.yaml cannot be read"),
+    ],
+    ids=["lost", "unreadable"],
+)
+def test_a_file_of_the_source_that_cannot_be_had_is_named_and_not_taken_for_removed(tmp_path, target, said):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/a.yaml").write_text(CONFIG)
+    (tmp_path / "m/more.yaml").symlink_to(target)
+    app = App(name="a", manifests="m")
+    for work in (lambda: digest(app, tmp_path), lambda: rendered(app, tmp_path, tmp_path)):
+        with pytest.raises(Permanent, match=said):
+            work()
+
+
 def test_digest_ignores_what_does_not_matter(sources):
     before = digest(KUSTOMIZED, sources)
     edit(sources / "values.yaml", "# more\n")
