@@ -17,6 +17,8 @@ ETCD_TAG = "k8s.io/etcd/"
 """How the tag of etcd's volumes begins: `k8s.io/etcd/main` with the value `a/a,b,c`."""
 HIBERNATED_TAG = "boatyard.dev/hibernated"
 
+_NO_MEMBER, _NOT_MANAGED = "is not part of Auto Scaling group", "No managed instance found"
+"""In AWS' answers to detaching an instance, and to ending one, that no group has (any more)."""
 _ENDING = ("Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminated", "Detaching", "Detached")
 _LIVE = ["pending", "running", "stopping", "stopped"]
 
@@ -124,28 +126,45 @@ class Fleet:
                     {"Key": CLUSTER_TAG, "Value": self._cluster},
                 ],
             )
+        self._detach(group.name, ids)
+
+    def _detach(self, group: str, ids: list[str]) -> None:
+        """AWS refuses all of them where one is no member any more: its answer was lost, or told of the group late."""
         self._fence()
-        with told(f"detaching {', '.join(ids)} from {group.name}"):
-            self._autoscaling.detach_instances(
-                AutoScalingGroupName=group.name, InstanceIds=ids, ShouldDecrementDesiredCapacity=False
-            )
+        try:
+            with told(f"detaching {', '.join(ids)} from {group}"):
+                self._autoscaling.detach_instances(
+                    AutoScalingGroupName=group, InstanceIds=ids, ShouldDecrementDesiredCapacity=False
+                )
+        except AwsRefused as error:
+            if _NO_MEMBER not in error.message:
+                raise
+            for each in ids if len(ids) > 1 else ():
+                self._detach(group, [each])
 
     def end(self, machine: Machine, *, fewer: bool = False) -> None:
         """End an instance; its group starts another one unless it should have one `fewer`. A no-op when it is gone."""
-        self._fence()
         try:
             with told(f"ending {machine.id}"):
-                if machine.detached:
+                if machine.detached or not self._end_member(machine.id, fewer):
+                    self._fence()
                     self._account.client("ec2").terminate_instances(InstanceIds=[machine.id])
-                else:
-                    self._autoscaling.terminate_instance_in_auto_scaling_group(
-                        InstanceId=machine.id, ShouldDecrementDesiredCapacity=fewer
-                    )
         except AwsNotFound:
             return
+
+    def _end_member(self, identity: str, fewer: bool) -> bool:
+        """False where no group has it any more: it was ended, or taken out, of which AWS told late."""
+        self._fence()
+        try:
+            with told(f"ending {identity}"):
+                self._autoscaling.terminate_instance_in_auto_scaling_group(
+                    InstanceId=identity, ShouldDecrementDesiredCapacity=fewer
+                )
         except AwsRefused as error:
-            if "not found" not in error.message and "does not exist" not in error.message:
+            if _NOT_MANAGED not in error.message:
                 raise
+            return False
+        return True
 
     def remember(self, group: ScalingGroup) -> None:
         """Note its sizes on the group itself; what was noted before stands."""

@@ -168,6 +168,21 @@ def test_an_instance_may_be_ended_twice(group: Group) -> None:
     assert len(group.ids) == 3
 
 
+def test_what_no_group_has_is_neither_ended_nor_detached_as_its_member(group: Group) -> None:
+    gone, stays = group.ids[0], group.ids[1]
+    asked = {"AutoScalingGroupName": group.name, "ShouldDecrementDesiredCapacity": False}
+    group.scaling.detach_instances(InstanceIds=[gone], **asked)
+    with pytest.raises(ClientError, match=f"ValidationError.*The instance {gone} is not part of Auto Scaling group"):
+        group.scaling.detach_instances(InstanceIds=[stays, gone], **asked)
+    assert stays in group.ids
+    for identity in (gone, "i-0123456789abcdef0"):
+        with pytest.raises(ClientError, match=f"ValidationError.*No managed instance found for instance ID {identity}"):
+            group.scaling.terminate_instance_in_auto_scaling_group(
+                InstanceId=identity, ShouldDecrementDesiredCapacity=False
+            )
+    group.ec2.terminate_instances(InstanceIds=[gone])
+
+
 def test_a_mixed_instances_policy_outlives_an_update(ec2: Any, scaling: Any, network: Network) -> None:
     base = Group(ec2, scaling, network)
     policy = {

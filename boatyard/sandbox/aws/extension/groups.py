@@ -21,6 +21,8 @@ def install() -> None:
 
     for name in ("describe_warm_pool", "put_warm_pool", "delete_warm_pool"):
         mend(AutoScalingBackend, name)(_of_a_group)
+    mend(AutoScalingBackend, "terminate_instance")(_terminate_member)
+    mend(AutoScalingBackend, "detach_instances")(_detach)
     mend(LaunchTemplate, "create_version")(_create_version)
     mend(FakeAutoScalingGroup, "replace_autoscaling_group_instances")(_replace)
     mend(FakeAutoScalingGroup, "set_desired_capacity")(_set_desired_capacity)
@@ -38,6 +40,29 @@ def _of_a_group(original: Any, backend: Any, group_name: str, **kwargs: Any) -> 
     if group_name not in backend.autoscaling_groups:
         raise ValidationError(f"AutoScalingGroup name not found - {group_name}")
     return original(backend, group_name=group_name, **kwargs)
+
+
+def _terminate_member(original: Any, backend: Any, instance_id: str, should_decrement: bool) -> Any:
+    """AWS refuses, in these words, where no group has the instance (any more); moto fails."""
+    from moto.autoscaling.exceptions import ValidationError
+
+    if not any(instance_id in _ids(group) for group in backend.autoscaling_groups.values()):
+        raise ValidationError(f"Instance Id not found - No managed instance found for instance ID {instance_id}")
+    return original(backend, instance_id, should_decrement)
+
+
+def _detach(original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
+    """AWS detaches none where one is no member (any more), and says so in these words; moto passes it over."""
+    from moto.autoscaling.exceptions import ValidationError
+
+    members = _ids(backend.autoscaling_groups[group_name])
+    if strange := [each for each in instance_ids if each not in members]:
+        raise ValidationError(f"The instance {strange[0]} is not part of Auto Scaling group {group_name}.")
+    return original(backend, group_name, instance_ids, should_decrement)
+
+
+def _ids(group: Any) -> set[str]:
+    return {state.instance.id for state in group.instance_states}
 
 
 def _create_version(original: Any, template: Any, data: dict[str, Any], description: str) -> Any:

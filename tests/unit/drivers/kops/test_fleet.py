@@ -1,13 +1,16 @@
 """Auto Scaling groups, read and changed on the emulated account."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from moto.autoscaling.models import AutoScalingBackend
 
 from boatyard.aws.account import Account
 from boatyard.drivers.kops.fleet import DETACHED_TAG, Fleet, ScalingGroup
 from boatyard.drivers.kops.store import Store
 from boatyard.drivers.kops.templates import Templates
+from boatyard.sandbox.aws.extension import groups
 from tests.unit.drivers.kops.conftest import BUCKET, NAME, Fence
 
 pytestmark = pytest.mark.account
@@ -22,6 +25,21 @@ def fleet(account: Account, fence: Fence) -> Fleet:
 def web(fleet: Fleet, scaling_group: Callable[..., None]) -> ScalingGroup:
     scaling_group("web")
     return fleet.read()["web"]
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As AWS does it and moto alone does not: what a group does not have is not detached, nor ended as its member."""
+    terminate, detach = AutoScalingBackend.terminate_instance, AutoScalingBackend.detach_instances
+
+    def ended(backend: Any, instance_id: str, should_decrement: bool) -> Any:
+        return groups._terminate_member(terminate, backend, instance_id, should_decrement)
+
+    def detached(backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
+        return groups._detach(detach, backend, group_name, instance_ids, should_decrement)
+
+    monkeypatch.setattr(AutoScalingBackend, "terminate_instance", ended)
+    monkeypatch.setattr(AutoScalingBackend, "detach_instances", detached)
 
 
 def test_no_groups_and_groups_of_others_are_none_of_ours(fleet: Fleet, scaling_group: Callable[..., None]) -> None:
@@ -71,6 +89,32 @@ def test_a_detached_machine_is_still_seen_and_the_group_is_whole(fleet: Fleet, w
     assert len(after.members) == after.desired == 2
     fleet.end(after.detached[0])
     assert fleet.read()["web"].detached == ()
+
+
+def test_what_was_taken_out_already_stays_out_and_the_rest_follows(
+    fleet: Fleet, scaling_group: Callable[..., None], refused: None
+) -> None:
+    """AWS' answer was lost, and the client asks again; or it tells late of the group."""
+    scaling_group("web", minimum=3)
+    before = fleet.read()["web"]
+    first, second, third = before.machines
+    fleet.detach(before, [first])
+    fleet.detach(before, [first, second])
+    fleet.detach(before, [first])
+    after = fleet.read()["web"]
+    assert {machine.id for machine in after.detached} == {first.id, second.id}
+    assert third in after.members
+    assert len(after.members) == after.desired == 3
+
+
+def test_one_that_is_ended_as_a_member_after_it_was_taken_out_ends(
+    fleet: Fleet, web: ScalingGroup, refused: None
+) -> None:
+    gone = web.machines[0]
+    fleet.detach(web, [gone])
+    for _ in range(2):
+        fleet.end(gone)
+        assert fleet.read()["web"].detached == ()
 
 
 def test_tagged_but_not_yet_detached_still_counts_as_a_member(
