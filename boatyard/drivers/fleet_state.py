@@ -245,8 +245,9 @@ def _offers(found: Sequence[_Found], now: datetime) -> tuple[tuple[plan.Member, 
 
 
 def _offer(offers: Sequence[Offer], now: datetime) -> plan.Offer:
+    """Whether a provider's last day is still supported differs: what is forced is over before it begins."""
     ends = {
-        str(offer.minor): datetime.combine(last + timedelta(days=1), time(), UTC)
+        str(offer.minor): datetime.combine(last, time(), UTC)
         for offer in offers
         if (last := _end(offer, now)) is not None
     }

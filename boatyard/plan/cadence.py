@@ -41,5 +41,5 @@ def with_coming(offered: Sequence[str], table: Table, now: datetime, until: date
 
 
 def _end_of(day: date) -> datetime:
-    """Support lasts to the end of its last day."""
-    return datetime.combine(day, time(), UTC) + timedelta(days=1)
+    """The last day itself does not count, as for real upgrades."""
+    return datetime.combine(day, time(), UTC)
