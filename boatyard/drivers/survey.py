@@ -1,14 +1,16 @@
 """A fleet to make a forecast from: its specs, what the store remembers, and the versions to be expected.
 
-No cluster is asked, and nothing goes over the network: a forecast may be made of specs that nobody has applied yet.
+No cluster is asked: a forecast may be made of specs that nobody has applied yet.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from boatyard.drivers.base import Upgradable
 from boatyard.drivers.fleet_state import Memory, as_awake, expected_time
 from boatyard.drivers.operation import Yard
+from boatyard.errors import BoatyardError
 from boatyard.plan.cadence import with_coming
 from boatyard.plan.fleet import FleetState, Member
 from boatyard.plan.model import Observed, Phase
@@ -17,25 +19,66 @@ from boatyard.spec.models import Cluster
 from boatyard.spec.provider import settings_model
 from boatyard.spec.waves import Upgrades, Waves
 from boatyard.store import ClusterRecord
+from boatyard.versions import Version, newest
 from boatyard.versions.catalogue import catalogue
 
 
 def survey(yard: Yard, clusters: Iterable[Cluster], waves: Waves | None, until: datetime) -> FleetState:
     """The state to make a forecast from, until then.
 
-    A cluster that was never made is taken as running what its spec says, in health. What is offered is what each
-    driver can run, with the minors to be expected.
+    A cluster that was never made is taken as running what its spec says, in health. For one that Boatyard keeps its
+    driver is asked what is offered now, patches with it; for the others, and where it cannot say, it is the minors that
+    the driver can run. Both with the minors to be expected; later patches cannot be foretold.
     """
     now = yard.clock.now()
     memory = Memory.of(yard.store, now)
     known = {record.name: record for record in yard.store.clusters.list()}
     upgrades = waves.upgrades if waves is not None else None
-    members = tuple(_member(yard, each, upgrades, known.get(each.name), memory) for each in clusters)
+    offered = _Offered(yard)
+    keys: dict[tuple[str, tuple[str, ...]], str] = {}
+    members = []
+    for each in clusters:
+        versions = offered.to(each, kept=each.name in known)
+        member = _member(yard, _with_patch(each, versions), upgrades, known.get(each.name), memory)
+        key = keys.setdefault((member.kind, versions), f"{member.kind}#{len(keys)}")
+        members.append(replace(member, kind=key))
     dates = catalogue(yard.settings.home)
-    kinds = {member.kind for member in members}
     return memory.state(
-        members, {kind: with_coming(settings_model(kind).minors, dates.of(kind), now, until) for kind in kinds}
+        tuple(members),
+        {key: with_coming(versions, dates.of(kind), now, until) for (kind, versions), key in keys.items()},
     )
+
+
+def _with_patch(cluster: Cluster, offered: Iterable[str]) -> Cluster:
+    """The cluster as it would be made now: `1.35` is the newest patch of 1.35."""
+    wanted = cluster.kubernetes.version
+    found = newest(offered, wanted) if Version.parse(wanted).patch is None else None
+    return cluster if found is None else cluster.at_version(found)
+
+
+class _Offered:
+    """Versions that clusters can run now; each provider's settings are asked about once."""
+
+    def __init__(self, yard: Yard) -> None:
+        self._yard = yard
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def to(self, cluster: Cluster, *, kept: bool) -> tuple[str, ...]:
+        """Oldest first. kept: the store has it, so that its driver's tools are here already."""
+        minors = settings_model(cluster.provider.kind).minors
+        if not kept:
+            return minors
+        settings = cluster.provider.model_dump_json()
+        if settings not in self._known:
+            self._known[settings] = self._asked(cluster) or minors
+        return self._known[settings]
+
+    def _asked(self, cluster: Cluster) -> tuple[str, ...]:
+        try:
+            driver = self._yard.reader(cluster)
+            return tuple(offer.version for offer in driver.offers()) if isinstance(driver, Upgradable) else ()
+        except (BoatyardError, OSError):
+            return ()
 
 
 def _member(

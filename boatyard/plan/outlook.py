@@ -12,7 +12,8 @@ from boatyard.plan.forecast import Forecast, Move
 
 ASSUMED = (
     "Assumed: upgrades take as long as expected and end well, health stays as it is, "
-    "approvals are granted when asked for, and minors come out in upstream's rhythm."
+    "approvals are granted when asked for, and minors come out in upstream's rhythm; "
+    "of patches only those that are out already are told."
 )
 
 

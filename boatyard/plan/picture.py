@@ -2,22 +2,25 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from html import escape
 
 from boatyard.plan.forecast import Forecast, Move
 from boatyard.spec.waves import Waves
 from boatyard.versions import Minor
 
-WIDTH, LEFT, RIGHT, TOP, LANE, FOOT = 960, 150, 20, 56, 92, 48
-BAR = 60
-"""Height of the fullest week of a ring; LANE leaves room above it for the version's name."""
+WIDTH, LEFT, RIGHT, TOP, LANE, FOOT = 960, 150, 20, 48, 112, 48
+BAR, NAME, NAMES = 60, 18, 2
+"""Height of the fullest week of a ring, of a version's name, and how many of these LANE leaves room for above it."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4477aa", "#cc6677", "#117733")
 """Told apart by colour-blind people too, and against both a white and a black page."""
 STYLE = """\
-.page{fill:#fff;stroke:#d0d7de}.text{fill:#1f2328}.soft{fill:#59636e}.line{stroke:#d0d7de}.closed{fill:#59636e;opacity:.16}
+.page{fill:#fff;stroke:#d0d7de}.text{fill:#1f2328}.soft{fill:#59636e}.line{stroke:#d0d7de}.closed{fill:#59636e;opacity:.16}\
+.holiday{fill:#59636e;opacity:.4}\
+.name{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}
 @media (prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#3d444d}.text{fill:#f0f6fc}.soft{fill:#9198a1}\
-.line{stroke:#3d444d}.closed{fill:#9198a1;opacity:.25}}
+.line{stroke:#3d444d}.closed{fill:#9198a1;opacity:.25}.holiday{fill:#9198a1;opacity:.5}\
+.name{stroke:#0d1117}}
 text{font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;font-size:12px}"""
 
 
@@ -38,7 +41,7 @@ def as_svg(told: Forecast, waves: Waves | None = None) -> str:
         f"{told.since:%Y-%m-%d} to {told.until:%Y-%m-%d}</text>",
     ]
     scale = _Scale(told.since, told.until)
-    parts += _closed(waves, scale, len(lanes))
+    parts += [*_frozen(waves, scale, len(lanes)), *_holidays(waves, scale, len(lanes))]
     parts += _months(scale, len(lanes))
     for at, name in enumerate(lanes):
         parts += _lane(name, moves[name], scale, TOP + LANE * at)
@@ -46,7 +49,7 @@ def as_svg(told: Forecast, waves: Waves | None = None) -> str:
         parts.append(f'<text class="soft" x="{LEFT + 12}" y="{TOP + LANE // 2}">no upgrade in this time</text>')
     parts.append(
         f'<text class="soft" x="16" y="{height - 14}">A bar is a week, its colour the minor, its height the number of '
-        "upgrades against the ring's fullest week. Grey: frozen.</text></svg>"
+        "upgrades against the ring's fullest week. Grey: frozen; dark grey: a holiday.</text></svg>"
     )
     return "\n".join(parts) + "\n"
 
@@ -94,15 +97,16 @@ def _lane(name: str, moves: Sequence[Move], scale: _Scale, top: int) -> Iterator
 
 
 def _names(named: dict[str, float], top: int) -> Iterator[str]:
-    """Each version's name over its first week; where two would overlap, the later one goes a little to the right."""
-    end = 0.0
+    """Each version's name over its first week; where two would overlap, one above the other, then to the right."""
+    ends = [0.0] * NAMES
     for minor, left in sorted(named.items(), key=lambda each: (each[1], Minor.parse(each[0]))):
-        x = max(left, end)
+        row = next((at for at, end in enumerate(ends) if end <= left), ends.index(min(ends)))
+        x, y = max(left, ends[row]), top + LANE - BAR - 12 - NAME * row
         if x > WIDTH - RIGHT - 30:
             return
-        yield f'<text class="text" x="{round(x, 1)}" y="{top + 20}">{minor}</text>'
-        yield f'<rect x="{round(x, 1)}" y="{top + 23}" width="26" height="3" fill="{_colour(minor)}"/>'
-        end = x + 34
+        yield f'<text class="text name" x="{round(x, 1)}" y="{y}">{minor}</text>'
+        yield f'<rect x="{round(x, 1)}" y="{y + 3}" width="26" height="3" fill="{_colour(minor)}"/>'
+        ends[row] = x + 34
 
 
 def _months(scale: _Scale, lanes: int) -> Iterator[str]:
@@ -121,17 +125,40 @@ def _months(scale: _Scale, lanes: int) -> Iterator[str]:
         at = following
 
 
-def _closed(waves: Waves | None, scale: _Scale, lanes: int) -> Iterator[str]:
+def _frozen(waves: Waves | None, scale: _Scale, lanes: int) -> Iterator[str]:
     for freeze in waves.upgrades.freezes if waves is not None else ():
-        first = datetime(freeze.first.year, freeze.first.month, freeze.first.day, tzinfo=UTC)
-        last = datetime(freeze.to.year, freeze.to.month, freeze.to.day, tzinfo=UTC) + timedelta(days=1)
-        if last > scale.since and first < scale.until:
-            x, width = scale.x(first), round(scale.x(last) - scale.x(first), 1)
-            title = escape(f"frozen {freeze.first} to {freeze.to} {freeze.reason}".strip())
-            yield (
-                f'<rect class="closed" x="{x}" y="{TOP}" width="{width}" height="{LANE * max(1, lanes)}">'
-                f"<title>{title}</title></rect>"
-            )
+        title = f"frozen {freeze.first} to {freeze.to} {freeze.reason}".strip()
+        yield from _band("closed", freeze.first, freeze.to, title, scale, lanes)
+
+
+def _holidays(waves: Waves | None, scale: _Scale, lanes: int) -> Iterator[str]:
+    """Days in a row are one band."""
+    if waves is None:
+        return
+    days = sorted(waves.holidays.between(scale.since.date(), scale.until.date()).items())
+    rows: list[list[tuple[date, str]]] = []
+    for day, name in days:
+        if rows and day - rows[-1][-1][0] == timedelta(days=1):
+            rows[-1].append((day, name))
+        else:
+            rows.append([(day, name)])
+    for row in rows:
+        names = ", ".join(dict.fromkeys(name for _, name in row if name))
+        first, last = row[0][0], row[-1][0]
+        title = f"holiday {first}{f' to {last}' if last > first else ''} {names}".strip()
+        yield from _band("holiday", first, last, title, scale, lanes)
+
+
+def _band(kind: str, first: date, last: date, title: str, scale: _Scale, lanes: int) -> Iterator[str]:
+    """Whole days from `first` to `last`, over all lanes; in UTC, which is near enough at a day's width."""
+    begin = datetime.combine(first, time(), UTC)
+    end = datetime.combine(last, time(), UTC) + timedelta(days=1)
+    if end > scale.since and begin < scale.until:
+        x, width = scale.x(begin), max(1.5, round(scale.x(end) - scale.x(begin), 1))
+        yield (
+            f'<rect class="{kind}" x="{x}" y="{TOP}" width="{width}" height="{LANE * max(1, lanes)}">'
+            f"<title>{escape(title)}</title></rect>"
+        )
 
 
 def _short(name: str) -> str:

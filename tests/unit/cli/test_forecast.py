@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,37 @@ def test_the_picture_has_a_timeline_per_ring(folder: Path, tmp_path: Path) -> No
     assert "production" in texts
     bars = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
     assert any(text is not None and text.startswith("1.35: 1 in the week from") for text in bars)
+
+
+def test_the_picture_shades_freezes_and_holidays(folder: Path, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    day = [today + timedelta(days=at) for at in (10, 11, 30, 40, 50, 500)]
+    events = [(day[0], "Feast & fast"), (day[1], "Feast & fast"), (day[2], ""), (day[5], "too late to be seen")]
+    lines = [
+        f"BEGIN:VEVENT\nUID:{at}\nDTSTAMP:20260101T000000Z\nDTSTART;VALUE=DATE:{on:%Y%m%d}\nSUMMARY:{name}\nEND:VEVENT"
+        for at, (on, name) in enumerate(events)
+    ]
+    text = "\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test", *lines, "END:VCALENDAR", ""])
+    (folder / "holidays.ics").write_text(text)
+    freeze = f"  freezes: [{{from: {day[3]}, to: {day[4]}, reason: sale}}]\n"
+    rules = folder / "fleet.yaml"
+    rules.write_text(rules.read_text() + freeze + "  holidays: holidays.ics\n")
+    picture = tmp_path / "shop.svg"
+    assert main(["fleet", "forecast", str(folder), "--picture", str(picture)]) == 0
+    svg = "{http://www.w3.org/2000/svg}"
+    root = ET.fromstring(picture.read_text())  # noqa: S314 - our own
+    bands = {
+        each.findtext(f"{svg}title"): (each.get("class"), float(each.get("width", 0)))
+        for each in root.iter(f"{svg}rect")
+        if each.get("class") in ("closed", "holiday")
+    }
+    assert {title: kind for title, (kind, _) in bands.items()} == {
+        f"holiday {day[0]} to {day[1]} Feast & fast": "holiday",
+        f"holiday {day[2]}": "holiday",
+        f"frozen {day[3]} to {day[4]} sale": "closed",
+    }
+    one, two, eleven = sorted(width for _, width in bands.values())
+    assert 0 < one < two < eleven
 
 
 def test_what_if_names_the_clusters_that_would_move(
