@@ -122,6 +122,7 @@ def test_exactly_what_is_wrong_is_named_and_the_cluster_is_only_read(house: Hous
     assert {each["verb"] for each in asked} <= {"get", "list", "watch"}
     ours = [each for each in asked if each["userAgent"] == "boatyard-rehearsal"]
     assert {"secrets", "validatingadmissionpolicies"} <= {each.get("objectRef", {}).get("resource") for each in ours}
+    assert [(each.what, each.known) for each in report.left_out] == [("4 validations", False)]
     assert blocking(report) == {
         "objects": {
             (kind, name, rehearsed.BETA, "admissionregistration.k8s.io/v1")

@@ -24,10 +24,12 @@ from boatyard.sandbox.rehearsal.budgets import for_ever
 from boatyard.sandbox.rehearsal.load import Answer
 from boatyard.sandbox.rehearsal.report import (
     Hold,
+    LeftOut,
     Report,
     StepTime,
     Unloadable,
     Waiting,
+    left_out,
     only_patches,
     spec_digest,
     step_key,
@@ -60,6 +62,8 @@ class Rehearsal:
     """The cluster's minor."""
     estimate: timedelta
     """Of the whole upgrade, as its driver and its policy have it."""
+    aside: tuple[LeftOut, ...]
+    """Its steps that are not rehearsed."""
     twin: Twin
     say: Say
     _began: float = 0.0
@@ -156,6 +160,7 @@ class Rehearsal:
             nodes=len(source.nodes),
             pods=self._before.bound.total(),
             steps=tuple(steps),
+            left_out=self.aside,
             unloadable=tuple(self._unloadable.values()),
             holds=(*self._doubled, *self._held()),
             drained=tuple(self._findings.drained),
@@ -238,7 +243,8 @@ def prepare(yard: Yard, name: str, to: str, twin: Twin, say: Say) -> Rehearsal:
     plan = upgrade_steps(whole)
     version = str(Minor.parse(observed.version))
     _possible(name, observed, version, str(Minor.parse(to)), plan)
-    return Rehearsal(yard, cluster, str(Minor.parse(to)), plan, version, critical_path(whole), twin, say)
+    aside, takes = left_out(whole), critical_path(whole)
+    return Rehearsal(yard, cluster, str(Minor.parse(to)), plan, version, takes, aside, twin, say)
 
 
 def _possible(name: str, observed: Observed, version: str, to: str, plan: Plan) -> None:

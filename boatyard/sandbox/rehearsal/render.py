@@ -3,7 +3,7 @@
 import textwrap
 
 from boatyard.plan import model
-from boatyard.sandbox.rehearsal.report import Hold, Report, StepTime, Unloadable, Waiting
+from boatyard.sandbox.rehearsal.report import Hold, LeftOut, Report, StepTime, Unloadable, Waiting
 from boatyard.spec.types import format_duration
 
 WIDTH = 80
@@ -33,6 +33,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "Pods without a node afterwards": afterwards,
         "Steps that failed": [f"{each.what}: {each.error}" for each in report.steps if each.error],
         "Steps, on the twin and estimated for the cluster": [_step(each) for each in report.steps],
+        "Steps that were left out, and the time they add": [_left_out(each) for each in report.left_out],
         "PodDisruptionBudgets that the policy acts against": [_for_ever(each) for each in for_ever if each.forced],
         "PodDisruptionBudgets that held pods for a while": _for_a_while(report),
         "Nodes drained": _drained(report),
@@ -99,6 +100,14 @@ def _waiting(each: Waiting) -> str:
 def _step(step: StepTime) -> str:
     took = "not done" if step.seconds is None else f"{step.seconds:g} s"
     return f"{step.what}: {took}, estimate {format_duration(step.estimate)}"
+
+
+def _left_out(each: LeftOut) -> str:
+    return (
+        f"{each.what}: {format_duration(each.time)}"
+        if each.known
+        else f"{each.what}: estimate {format_duration(each.time)}"
+    )
 
 
 def _drained(report: Report) -> list[str]:

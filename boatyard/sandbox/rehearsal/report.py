@@ -93,6 +93,16 @@ class StepTime(Model):
     error: str = ""
 
 
+class LeftOut(Model):
+    """Steps of the upgrade that a twin cannot show, of one kind. time: all of them together."""
+
+    what: str
+    """`run hook announce`, `3 validations`."""
+    time: Duration
+    known: bool = False
+    """The policy names the time; else it is an estimate."""
+
+
 class Report(Model):
     """A whole rehearsal."""
 
@@ -115,6 +125,8 @@ class Report(Model):
     pods: int
     """How many ran on the twin before the upgrade."""
     steps: tuple[StepTime, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Steps of the upgrade that were not rehearsed; their time is part of `estimate`."""
     unloadable: tuple[Unloadable, ...] = ()
     holds: tuple[Hold, ...] = ()
     drained: tuple[Drained, ...] = ()
@@ -158,6 +170,20 @@ def only_patches(observed: Observed, to: str) -> bool:
 def upgrade_steps(plan: Plan) -> Plan:
     """The part of a plan that is rehearsed."""
     return plan.only(*UPGRADE)
+
+
+def left_out(plan: Plan) -> tuple[LeftOut, ...]:
+    """What of an upgrade's plan is not rehearsed: each hook, all rests, all validations."""
+    of = {
+        verb: [step for step in plan.steps if step.verb is verb] for verb in (Verb.RUN_HOOK, Verb.PAUSE, Verb.VALIDATE)
+    }
+    found = [LeftOut(what=str(step), time=step.expected) for step in of[Verb.RUN_HOOK]]
+    for verb, name in ((Verb.PAUSE, "rest"), (Verb.VALIDATE, "validation")):
+        if steps := of[verb]:
+            what = f"1 {name}" if len(steps) == 1 else f"{len(steps)} {name}s"
+            time = sum((step.expected for step in steps), timedelta())
+            found.append(LeftOut(what=what, time=time, known=verb is Verb.PAUSE))
+    return tuple(found)
 
 
 def spec_digest(cluster: Cluster) -> str:

@@ -13,6 +13,7 @@ from boatyard.sandbox.rehearsal.report import (
     StepTime,
     Unloadable,
     check_rehearsed,
+    left_out,
     spec_digest,
     step_key,
     upgrade_steps,
@@ -109,3 +110,18 @@ def test_only_what_decides_how_it_goes_makes_another_spec(changes: dict[str, Any
 def test_a_report_survives_the_store() -> None:
     whole = report(unloadable=(REMOVED,))
     assert Report.model_validate(whole.model_dump(mode="json")) == whole
+
+
+def test_what_a_twin_cannot_show_is_counted_with_its_time() -> None:
+    hooks = [{"name": "announce", "command": ["true"]}, {"name": "quick", "command": ["true"], "timeout": "5s"}]
+    wanted = cluster(policy={"upgrade": {"pause": "10m", "before": hooks, "rounds": 3}})
+    seen = {name: ObservedPool(name=name, versions={f"{name}-1": "1.35"}) for name in ("web", "batch")}
+    whole = compute(wanted, Observed(phase=Phase.RUNNING, version="1.35", pools=seen), {})
+    aside = left_out(whole)
+    assert [(each.what, each.time, each.known) for each in aside[:3]] == [
+        ("run hook announce", timedelta(minutes=1), False),
+        ("run hook quick", timedelta(seconds=5), False),
+        ("2 rests", timedelta(minutes=20), True),
+    ]
+    assert aside[3].what == "4 validations"
+    assert left_out(upgrade_steps(whole)) == ()

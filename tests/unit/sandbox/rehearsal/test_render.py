@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from boatyard.sandbox.rehearsal.render import as_markdown, as_text, verdict
-from boatyard.sandbox.rehearsal.report import Drained, Hold, Report, StepTime, Unloadable, Waiting
+from boatyard.sandbox.rehearsal.report import Drained, Hold, LeftOut, Report, StepTime, Unloadable, Waiting
 
 STEPS = (
     StepTime(key="a", what="upgrade control plane shop", seconds=11.4, estimate=timedelta(minutes=6)),
@@ -121,3 +121,14 @@ def test_a_step_that_was_not_reached_is_neither_good_nor_forgotten() -> None:
     assert "upgrade pool web: not done" in as_text(part)
     failed = report(steps=(STEPS[0].model_copy(update={"seconds": None, "error": "it broke."}), STEPS[1]))
     assert failed.blockers == ("upgrade control plane shop failed: it broke.",)
+
+
+def test_what_was_left_out_is_told_with_the_time_it_adds() -> None:
+    aside = (
+        LeftOut(what="run hook announce", time=timedelta(minutes=1)),
+        LeftOut(what="2 rests", time=timedelta(minutes=20), known=True),
+    )
+    text = as_text(report(left_out=aside))
+    assert "Steps that were left out, and the time they add:" in text
+    assert "  run hook announce: estimate 1m\n  2 rests: 20m\n" in text
+    assert "left out" not in as_text(report())
