@@ -17,7 +17,7 @@ def upgrade_condition(upgrades: Sequence[Upgrade], version: str, now: datetime) 
 
     upgrades: of the cluster, oldest first. version: its control plane's.
     """
-    ended = [each for each in upgrades if each.ended_at is not None and each.outcome != "interrupted"]
+    ended = [each for each in upgrades if each.ended_at is not None and each.outcome not in ("interrupted", "seen")]
     last = ended[-1] if ended else None
     if last is None or last.ended_at is None or last.outcome == "done" or now - last.ended_at > COUNTS:
         return Condition(NAME, "True", "NoneFailed", "no upgrade of it was refused or failed lately")

@@ -77,14 +77,18 @@ class Clusters:
             return [_record(row) for row in connection.execute(query)]
 
     def set_observed(self, name: str, observed: Mapping[str, Any] | None, *, fence: int | None) -> None:
-        """Remember what was seen (JSON data), None for nothing known."""
+        """Remember what was seen (JSON data), None for nothing known.
+
+        Another version than before, with no upgrade under way, is kept as an upgrade of which only this is known.
+        """
         now = self._clock.now()
-        values = {
-            "observed": None if observed is None else _json(name, observed),
-            "observed_at": now,
-            "updated_at": now,
-        }
-        self._update(name, values, fence)
+        seen = None if observed is None else _json(name, observed)
+        values = {"observed": seen, "observed_at": now, "updated_at": now}
+        with self._database.write() as connection:
+            guard(connection, name, fence)
+            _note_version(connection, name, seen, now)
+            if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
+                raise missing(name)
 
     def mark(
         self,
@@ -117,6 +121,22 @@ class Clusters:
             guard(connection, name, fence)
             if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
                 raise missing(name)
+
+
+def _note_version(connection: Connection, name: str, observed: Mapping[str, Any] | None, now: datetime) -> None:
+    """By `apply`, or by other hands than ours: soak time must not be counted from before it."""
+    query = sa.select(clusters.c.observed).where(clusters.c.name == name).with_for_update(key_share=True)
+    before, after = (
+        (connection.execute(query).scalar_one_or_none() or {}).get("version"),
+        (observed or {}).get("version"),
+    )
+    if before is None or after is None or before == after:
+        return
+    under_way = sa.select(upgrades.c.id).where(upgrades.c.cluster == name, upgrades.c.ended_at.is_(None))
+    if connection.execute(under_way.limit(1)).one_or_none() is None:
+        values = {"cluster": name, "version": after, "asleep": False, "forced": False, "begun_at": now, "ended_at": now}
+        values |= {"outcome": "seen", "message": f"it was at {before} before", "machine": "", "pid": 0, "started": ""}
+        connection.execute(sa.insert(upgrades).values(values))
 
 
 def _json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:

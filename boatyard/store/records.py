@@ -161,7 +161,7 @@ class Rehearsal:
     report: dict[str, Any]
 
 
-UpgradeOutcome = Literal["running", "done", "failed", "blocked", "interrupted"]
+UpgradeOutcome = Literal["running", "done", "failed", "blocked", "interrupted", "seen"]
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,9 @@ class Upgrade:
 
     asleep: the cluster was hibernated before, so it is put back afterwards. forced: its support was about to end.
     outcome: `running` until it ends; `blocked` when it was refused before its first change; `interrupted` when it
-    never began, or its run died and another upgrade took its place. machine, pid, started: the process that is to do
-    it, as leases have it.
+    never began, or its run died and another upgrade took its place; `seen` when a look found another version than the
+    last one and no upgrade was under way: it came there by `apply` or by other hands.
+    machine, pid, started: the process that is to do it, as leases have it.
     """
 
     id: int

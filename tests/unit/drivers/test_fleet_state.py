@@ -184,3 +184,12 @@ def test_a_spec_that_this_version_cannot_read_does_not_keep_the_others_from_thei
     fleet.yard.store.clusters.put({"name": "odd", "kubernetes": {"flavour": "vanilla"}})
     assert fleet.starts() == ["early"]
     assert "apply its file again" in fleet.seen().left_out["odd"]
+
+
+def test_a_cluster_that_came_to_a_version_without_an_upgrade_of_the_fleet_soaks_from_then_on(fleet: Fleet) -> None:
+    fleet.sees("early", "1.36")  # by apply, or by kops itself
+    fleet.clock.advance(MINUTE)
+    assert fleet.starts() == []
+    assert "ring canary soaks 1.36 for 2d" in fleet.reason("late")
+    fleet.later(2 * DAY)
+    assert fleet.starts() == ["late"]

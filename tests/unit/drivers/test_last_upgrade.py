@@ -27,6 +27,7 @@ def tried(outcome: Any, to: str = "1.36", days: float = 1) -> Upgrade:
         ([tried("failed")], "1.36", "UpgradeFailed"),
         ([tried("failed"), tried("blocked")], "1.35", "UpgradeRefused"),
         ([tried("failed"), tried("done")], "1.36", "NoneFailed"),
+        ([tried("failed"), tried("seen")], "1.36", "UpgradeFailed"),
         ([tried("blocked"), tried("interrupted")], "1.35", "UpgradeRefused"),
         ([tried("blocked"), tried("running")], "1.35", "UpgradeRefused"),
         ([tried("blocked", days=7)], "1.35", "UpgradeRefused"),

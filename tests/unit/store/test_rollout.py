@@ -94,3 +94,19 @@ def test_the_newest_lift_of_a_ring_counts(store: Store, clock: ManualClock) -> N
     clock.advance(HOUR)
     lifted = store.rollout.lift("canary", who="bob")
     assert store.rollout.lifts() == [lifted]
+
+
+def test_a_version_that_no_upgrade_explains_is_kept_with_its_time(store: Store, clock: ManualClock) -> None:
+    store.clusters.set_observed("shop", {"version": "1.35"}, fence=None)
+    clock.advance(HOUR)
+    for observed in ({"version": "1.36"}, {"version": "1.36"}, {"version": None}, None):
+        store.clusters.set_observed("shop", observed, fence=None)
+    (seen,) = store.rollout.upgrades("shop")
+    assert (seen.version, seen.outcome, seen.begun_at, seen.ended_at) == ("1.36", "seen", clock.now(), clock.now())
+
+
+def test_the_version_of_an_upgrade_that_is_under_way_is_its_own(store: Store) -> None:
+    store.clusters.set_observed("shop", {"version": "1.35"}, fence=None)
+    begun = store.rollout.begin("shop", "1.36")
+    store.clusters.set_observed("shop", {"version": "1.36"}, fence=None)
+    assert store.rollout.upgrades("shop") == [begun]
