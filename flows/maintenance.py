@@ -7,7 +7,7 @@ from flows.hibernate import hibernate_cluster, wake_cluster
 from flows.upgrade import upgrade_cluster
 from tasks.options import ONCE, raise_all
 from tasks.upkeep import Action, fleet, sleep_decision, upkeep_of
-from tasks.waves import Verdict, ask_for, due_upgrades, give_back, still_due, to_put_back
+from tasks.waves import Verdict, ask_for, due_upgrades, give_back, reserved, still_due, to_put_back
 from tasks.yard import MAINTENANCE
 
 
@@ -51,8 +51,9 @@ def upgrade_due(verdict: Verdict) -> None:
         if op is None or not still_due(op, verdict):
             give_back(name, to, "it was busy, or not as it had been")
             return
-        if verdict.wake:
-            wake_cluster(name)
-        upgrade_cluster(name, to)
+        with reserved(name, to):
+            if verdict.wake:
+                wake_cluster(name)
+            upgrade_cluster(name, to)
         if verdict.wake:
             hibernate_cluster(name)

@@ -42,14 +42,18 @@ def due_upgrades(names: Collection[str]) -> Schedule:
     """
     here, logger = yard(), get_run_logger()
     try:
-        with here.store.leases.hold(SCHEDULER, who(), "scheduling", wait=WAIT):
+        with here.store.leases.hold(SCHEDULER, who(), "scheduling", wait=WAIT) as lease:
             waves = rules(here)
             seen = fleet_state(here, waves)
             schedule = decide(waves, seen.state, here.clock.now())
+            here.store.leases.check(lease)
             here.store.rollout.remember([RingSoaked(each.ring, each.target, each.at) for each in schedule.soaked])
-            starts = tuple(each for each in schedule.starts if each.name in names)
-            for each in starts:
-                here.store.rollout.begin(each.name, str(each.to), asleep=each.wake, forced=each.forced)
+            due = [each for each in schedule.starts if each.name in names]
+            starts = tuple(
+                each
+                for each in due
+                if here.store.rollout.reserve(each.name, str(each.to), lease, asleep=each.wake, forced=each.forced)
+            )
     except Held as held:
         logger.warning("no upgrade is started this time: %s", held)
         return Schedule(())
@@ -58,6 +62,9 @@ def due_upgrades(names: Collection[str]) -> Schedule:
             logger.info(
                 "%s: %s, for %s", verdict.name, f"upgrade to {verdict.to}" if verdict.to else "keep", verdict.reason
             )
+    for each in due:
+        if each not in starts:
+            logger.info("%s: keep, for somebody works on it by now", each.name)
     for name in sorted(seen.left_out.keys() & set(names)):
         logger.info("%s: keep, for %s", name, seen.left_out[name])
     for halted in schedule.halted:
@@ -150,10 +157,17 @@ def still_due(op: Operation, verdict: Verdict) -> bool:
 
 def give_back(name: str, to: str, why: str) -> None:
     """The reservation of an upgrade that does not begin. That was no try: the next look may start it."""
-    store = yard().store
-    for each in store.rollout.upgrades(name):
-        if each.ended_at is None and each.version == to:
-            store.rollout.end(each.id, "interrupted", why)
+    yard().store.rollout.give_back(name, to, "interrupted", why)
+
+
+@contextmanager
+def reserved(name: str, to: str) -> Iterator[None]:
+    """What comes before the upgrade belongs to it: where waking fails, that was a try, and it is not under way."""
+    try:
+        yield
+    except BoatyardError as error:
+        yard().store.rollout.give_back(name, to, "blocked", str(error))
+        raise
 
 
 def to_put_back(op: Operation) -> bool:

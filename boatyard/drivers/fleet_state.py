@@ -127,6 +127,11 @@ class Memory:
             or (self.now - each.begun_at < RESERVED and not is_dead(each.machine, each.pid, each.started))
         )
 
+    def busy(self, name: str) -> str:
+        """Who works on a cluster now, or nobody."""
+        lease = self.leases.get(name)
+        return "" if lease is None or is_dead(lease.machine, lease.pid, lease.started) else lease.describe()
+
     def attempts(self, name: str) -> tuple[plan.Attempt, ...]:
         """The upgrades of a cluster that ended, oldest first."""
         return tuple(
@@ -183,7 +188,8 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
     if observed.phase is Phase.HIBERNATED and cluster.name in memory.idle:
         return "it was hibernated for idleness and waits for a person to wake it"
     took = expected_time(yard, cluster, observed)
-    return _Found(memory.member(cluster, upgrades, observed, record.created_at, took), tuple(driver.offers()))
+    member = memory.member(cluster, upgrades, observed, record.created_at, took)
+    return _Found(replace(member, busy=memory.busy(cluster.name)), tuple(driver.offers()))
 
 
 def _unseen(record: ClusterRecord, upgrades: Upgrades | None, memory: Memory, why: str) -> _Found | str:

@@ -156,6 +156,8 @@ class Scheduler:
             return "it has no maintenance window"
         if member.unseen:
             return f"it could not be looked at ({member.unseen})"
+        if member.busy:
+            return f"it is busy: {member.busy}"
         if member.phase is not Phase.RUNNING and (member.phase is not Phase.HIBERNATED or self.waves is None):
             return f"it is {member.phase}"
         if member.channel == "pinned":

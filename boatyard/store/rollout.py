@@ -6,14 +6,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from boatyard.clock import Clock
+from boatyard.errors import NotFound
 from boatyard.redact import redact
 from boatyard.store.clusters import lock_cluster
 from boatyard.store.database import Database
-from boatyard.store.process import Process
-from boatyard.store.records import RingAnswer, RingLift, RingSoaked, Upgrade
-from boatyard.store.schema import answers, lifts, rules, soaked, upgrades
+from boatyard.store.fencing import guard
+from boatyard.store.process import Process, is_dead
+from boatyard.store.records import Lease, RingAnswer, RingLift, RingSoaked, Upgrade
+from boatyard.store.schema import answers, leases, lifts, rules, soaked, upgrades
 from boatyard.store.upsert import upsert
 
 FLEET = "fleet"
@@ -63,21 +66,44 @@ class Rollout:
 
         Another one that has not ended was interrupted. `NotFound` for a cluster that the store does not know.
         """
-        now, process = self._clock.now(), Process.this()
-        doer = {"machine": process.machine, "pid": process.pid, "started": process.started}
         with self._database.write() as connection:
             lock_cluster(connection, cluster)
-            ours = sa.and_(upgrades.c.cluster == cluster, upgrades.c.ended_at.is_(None))
-            taken = sa.update(upgrades).where(ours, upgrades.c.version == version).values(doer).returning(upgrades)
-            row = connection.execute(taken).one_or_none()
-            if row is not None:
-                return Upgrade(**row._mapping)
-            left = {"ended_at": now, "outcome": "interrupted", "message": f"an upgrade to {version} took its place"}
-            connection.execute(sa.update(upgrades).where(ours).values(left))
-            values = {"cluster": cluster, "version": version, "asleep": asleep, "forced": forced, "begun_at": now}
-            values |= {"outcome": "running", "message": "", **doer}
-            made = sa.insert(upgrades).values(values).returning(upgrades)
-            return Upgrade(**connection.execute(made).one()._mapping)
+            return self._begin(connection, cluster, version, asleep, forced)
+
+    def reserve(
+        self, cluster: str, version: str, by: Lease, *, asleep: bool = False, forced: bool = False
+    ) -> Upgrade | None:
+        """As `begin`, for a cluster that nobody works on yet; None where somebody does by now, or it is gone.
+
+        by: the lease under which upgrades are decided; `Fenced` when it is no longer ours, and so the decision is old.
+        """
+        with self._database.write() as connection:
+            guard(connection, by.cluster, by.number)
+            try:
+                lock_cluster(connection, cluster)
+            except NotFound:
+                return None
+            held = sa.select(leases.c.machine, leases.c.pid, leases.c.started).where(
+                leases.c.cluster == cluster, leases.c.holder.is_not(None), leases.c.expires_at > self._clock.now()
+            )
+            holder = connection.execute(held).one_or_none()
+            if holder is not None and not is_dead(holder.machine, holder.pid, holder.started):
+                return None
+            return self._begin(connection, cluster, version, asleep, forced)
+
+    def _begin(self, connection: Connection, cluster: str, version: str, asleep: bool, forced: bool) -> Upgrade:
+        now, doer = self._clock.now(), _this_process()
+        ours = sa.and_(upgrades.c.cluster == cluster, upgrades.c.ended_at.is_(None))
+        taken = sa.update(upgrades).where(ours, upgrades.c.version == version).values(doer).returning(upgrades)
+        row = connection.execute(taken).one_or_none()
+        if row is not None:
+            return Upgrade(**row._mapping)
+        left = {"ended_at": now, "outcome": "interrupted", "message": f"an upgrade to {version} took its place"}
+        connection.execute(sa.update(upgrades).where(ours).values(left))
+        values = {"cluster": cluster, "version": version, "asleep": asleep, "forced": forced, "begun_at": now}
+        values |= {"outcome": "running", "message": "", **doer}
+        made = sa.insert(upgrades).values(values).returning(upgrades)
+        return Upgrade(**connection.execute(made).one()._mapping)
 
     def end(self, id: int, outcome: Literal["done", "failed", "blocked", "interrupted"], message: str = "") -> None:  # noqa: A002
         """It ended; the first end stays."""
@@ -85,6 +111,18 @@ class Rollout:
         with self._database.write() as connection:
             connection.execute(
                 sa.update(upgrades).where(upgrades.c.id == id, upgrades.c.ended_at.is_(None)).values(values)
+            )
+
+    def give_back(self, cluster: str, version: str, outcome: Literal["blocked", "interrupted"], message: str) -> None:
+        """End an upgrade that this process reserved and did not begin; one that another process took up goes on."""
+        values = {"ended_at": self._clock.now(), "outcome": outcome, "message": redact(message)}
+        mine = [upgrades.c[key] == value for key, value in _this_process().items()]
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(upgrades)
+                .where(upgrades.c.cluster == cluster, upgrades.c.version == version, upgrades.c.ended_at.is_(None))
+                .where(*mine)
+                .values(values)
             )
 
     def upgrades(self, cluster: str | None = None, *, since: datetime | None = None) -> list[Upgrade]:
@@ -136,3 +174,8 @@ class Rollout:
         query = sa.select(soaked).order_by(soaked.c.ring, soaked.c.version)
         with self._database.read() as connection:
             return [RingSoaked(**row._mapping) for row in connection.execute(query)]
+
+
+def _this_process() -> dict[str, Any]:
+    process = Process.this()
+    return {"machine": process.machine, "pid": process.pid, "started": process.started}

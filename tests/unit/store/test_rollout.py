@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from boatyard.clock import ManualClock
-from boatyard.errors import NotFound
+from boatyard.errors import Fenced, NotFound
 from boatyard.store import RingSoaked
 from boatyard.store.store import Store
 
@@ -110,3 +110,32 @@ def test_the_version_of_an_upgrade_that_is_under_way_is_its_own(store: Store) ->
     begun = store.rollout.begin("shop", "1.36")
     store.clusters.set_observed("shop", {"version": "1.36"}, fence=None)
     assert store.rollout.upgrades("shop") == [begun]
+
+
+def test_who_is_worked_on_or_gone_by_now_is_not_reserved(store: Store) -> None:
+    with store.leases.hold("/upgrades", "schedule", "scheduling") as scheduling:
+        with store.leases.hold("shop", "ann", "scale"):
+            assert store.rollout.reserve("shop", "1.35", scheduling) is None
+        assert store.rollout.reserve("nobody", "1.35", scheduling) is None
+        assert store.rollout.upgrades() == []
+        assert store.rollout.reserve("shop", "1.35", scheduling) is not None
+
+
+def test_a_decision_whose_lease_was_lost_reserves_nothing(store: Store, clock: ManualClock) -> None:
+    slow = store.leases.acquire("/upgrades", "schedule", "scheduling")
+    clock.advance(HOUR)
+    with store.leases.hold("/upgrades", "another", "scheduling"), pytest.raises(Fenced):
+        store.rollout.reserve("shop", "1.35", slow)
+    assert store.rollout.upgrades() == []
+
+
+def test_what_another_process_took_up_is_not_given_back(store: Store) -> None:
+    begun = store.rollout.begin("shop", "1.35")
+    with store._database.write() as connection:
+        connection.exec_driver_sql("UPDATE upgrades SET pid = pid + 1")
+    store.rollout.give_back("shop", "1.35", "interrupted", "it was busy")
+    store.rollout.end(begun.id, "done")
+    assert [each.outcome for each in store.rollout.upgrades()] == ["done"]
+    store.rollout.begin("shop", "1.36")
+    store.rollout.give_back("shop", "1.36", "interrupted", "it was busy")
+    assert store.rollout.upgrades()[-1].outcome == "interrupted"
