@@ -1,6 +1,6 @@
 """Upgrades that go through the fleet: decided for all clusters at once, reserved, asked about, carried out, kept."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,11 +17,11 @@ from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
 from boatyard.spec.windows import Window
-from boatyard.store.records import RingSoaked, Upgrade
+from boatyard.store.records import Entry, RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
 from tasks.events import tell
-from tasks.yard import who, yard
+from tasks.yard import MAINTENANCE, who, yard
 
 __all__ = ["Ask", "Verdict"]
 
@@ -172,17 +172,29 @@ def reserved(name: str, to: str) -> Iterator[None]:
 
 def to_put_back(op: Operation) -> bool:
     """Whether it was woken for its newest upgrade only, and is still awake. One that failed waits for a person."""
-    kept = op.yard.store.rollout.upgrades(op.cluster.name)
-    if not kept or not kept[-1].asleep or kept[-1].outcome not in ("done", "blocked", "interrupted"):
+    kept = [each for each in op.yard.store.rollout.upgrades(op.cluster.name) if each.outcome != "seen"]
+    if not kept or kept[-1].ended_at is None or kept[-1].outcome not in ("done", "blocked", "interrupted"):
         return False
+    begun = _asleep_at(kept)
     touched = _last(op, {Verb.WAKE.value, Verb.HIBERNATE.value})
-    woken_by_us = touched is not None and touched >= kept[-1].begun_at
-    return woken_by_us and op.observe().phase is Phase.RUNNING
+    if begun is None or touched is None or touched.verb != Verb.WAKE or touched.operation != MAINTENANCE:
+        return False
+    return begun <= touched.begun_at <= kept[-1].ended_at and op.observe().phase is Phase.RUNNING
 
 
-def _last(op: Operation, verbs: set[str]) -> datetime | None:
+def _asleep_at(kept: Sequence[Upgrade]) -> datetime | None:
+    """When the newest upgrade was reserved, of a cluster that slept: it may have taken the place of one cut off."""
+    for at in range(len(kept) - 1, -1, -1):
+        if kept[at].asleep:
+            return kept[at].begun_at
+        if at == 0 or kept[at - 1].outcome != "interrupted":
+            return None
+    return None
+
+
+def _last(op: Operation, verbs: set[str]) -> Entry | None:
     entries = op.yard.store.journal.list(op.cluster.name, limit=200)
-    return max((entry.begun_at for entry in entries if entry.verb in verbs), default=None)
+    return next((entry for entry in reversed(entries) if entry.verb in verbs), None)
 
 
 def question(ring: str, version: str) -> str:
