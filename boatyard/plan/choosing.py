@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from boatyard.plan.fleet import Answer, Ask
 from boatyard.plan.proving import Halts, Proofs, Ways
 from boatyard.plan.seats import Key
 from boatyard.plan.targets import because, next_minor
 from boatyard.spec.waves import Ring
+from boatyard.versions import Minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Choices:
     def answer(self, answer: Answer) -> None:
         """A person's word; of several the newest holds, of two at the same moment the refusal."""
         before = self._answers.get((answer.ring, answer.target))
-        if before is None or (before.at, not before.granted) < (answer.at, not answer.granted):
+        if before is None or _newest(before) < _newest(answer):
             self._answers[answer.ring, answer.target] = answer
 
     def renew(self, keys: Iterable[Key]) -> set[Key]:
@@ -91,18 +93,29 @@ class Choices:
         return Choice(None, way.steps[0], reasons[0], in_need, halt)
 
     def _unapproved(self, ring: int, target: str, *, ask: bool) -> str | None:
-        if ring >= len(self._rings) or not self._rings[ring].approve:
+        if ring >= len(self._rings):
             return None
-        name = self._rings[ring].name
-        answer = self._answers.get((name, target))
-        if answer is None:
-            if ask:
-                self.asks.add(Ask(name, target))
-            return f"ring {name} waits for approval of {target}"
-        return None if answer.granted else f"approval of {target} for ring {name} was refused"
+        name, answer = self._rings[ring].name, self._answer(ring, target)
+        if answer is not None:
+            return None if answer.granted else f"approval of {target} for ring {name} was refused"
+        if not self._rings[ring].approve:
+            return None
+        if ask:
+            self.asks.add(Ask(name, target))
+        return f"ring {name} waits for approval of {target}"
 
     def _refused(self, ring: int, target: str) -> bool:
-        if ring >= len(self._rings):
-            return False
-        answer = self._answers.get((self._rings[ring].name, target))
+        answer = self._answer(ring, target)
         return answer is not None and not answer.granted
+
+    def _answer(self, ring: int, target: str) -> Answer | None:
+        """The newest of those to this very version and to its minor."""
+        if ring >= len(self._rings):
+            return None
+        name = self._rings[ring].name
+        found = [self._answers.get((name, version)) for version in {target, str(Minor.parse(target))}]
+        return max((each for each in found if each is not None), key=_newest, default=None)
+
+
+def _newest(answer: Answer) -> tuple[datetime, bool]:
+    return answer.at, not answer.granted

@@ -106,7 +106,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A person's word on a ring's taking a version. The newest answer of a ring and version holds."""
+    """A person's word on a ring's taking a version, or every patch of a minor (`1.36`). The newest answer holds."""
 
     ring: str
     target: str

@@ -1,5 +1,6 @@
 """Waves through a fleet, each test one sentence of docs/waves.md; on real control planes: tests/flows/test_waves.py."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -273,3 +274,21 @@ def test_the_newest_answer_holds() -> None:
     fleet.add(Answer("all", "1.36.0", granted=True, at=at(MONDAY)))
     fleet.add(Answer("all", "1.36.0", granted=False, at=at(MONDAY) + HOUR)).look()
     assert not fleet.last.starts
+
+
+def test_a_refusal_holds_in_a_ring_that_asks_nobody_as_well() -> None:
+    state = FleetState((cluster("p1", "production"),), (), offer("1.36.0", "1.36.1"))
+    refused = replace(state, answers=(Answer("production", "1.36.1", granted=False, at=at("2026-05-01T00:00")),))
+    rules = waves(rings=[{"name": "production"}])
+    assert [each.to for each in decide(rules, state, at(MONDAY)).starts] == ["1.36.1"]
+    assert [each.to for each in decide(rules, refused, at(MONDAY)).starts] == ["1.36.0"]
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_an_answer_to_a_minor_is_one_to_its_patches(granted: bool) -> None:
+    first, then = at("2026-05-01T00:00"), at("2026-05-02T00:00")
+    answers = (Answer("production", "1.36.1", not granted, first), Answer("production", "1.36", granted, then))
+    state = FleetState((cluster("p1", "production"),), (), offer("1.36.0", "1.36.1"), answers)
+    decided = decide(waves(rings=[{"name": "production", "approve": True}]), state, at(MONDAY))
+    assert [each.to for each in decided.starts] == (["1.36.1"] if granted else [])
+    assert decided.asks == ()
