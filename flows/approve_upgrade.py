@@ -3,7 +3,7 @@
 from prefect import flow
 
 from boatyard.spec.types import Name, VersionText
-from tasks.approval import request_approval
+from tasks.approval import request_approval, was_asked
 from tasks.steps import artifact_key
 from tasks.waves import answered, keep_answer, question
 
@@ -16,5 +16,6 @@ def approve_upgrade(ring: Name, version: VersionText) -> None:
         ring: A ring of fleet.yaml.
         version: The Kubernetes version that the ring would take.
     """
-    if not answered(ring, version):
-        keep_answer(ring, version, request_approval(question(ring, version), key=artifact_key(f"{ring}-{version}")))
+    key = artifact_key(f"{ring}-{version}")
+    if was_asked(key) or not answered(ring, version):
+        keep_answer(ring, version, request_approval(question(ring, version), key=key))

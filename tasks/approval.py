@@ -68,6 +68,13 @@ def request_approval(plan_markdown: str, key: str, timeout: float = WEEK) -> App
     return Approved(answer.note) if answer.approve else Refused(answer.note)
 
 
+def was_asked(key: str) -> bool:
+    """Whether this run has asked already and was resumed: its answer is there, and `request_approval` returns it."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    return run is not None and key in (run.empirical_policy.pause_keys or ())
+
+
 def answer_approval(flow_run_id: UUID | str, *, approve: bool, note: str = "") -> None:
     """Give the answer without the UI. Raises `Permanent` when that run is not waiting for one."""
     from prefect.client.orchestration import get_client
