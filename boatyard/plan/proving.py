@@ -8,6 +8,7 @@ from boatyard.plan.fleet import Halted, Lift, Outcome, Soaked
 from boatyard.plan.seats import Group, Key, Seat, Seats
 from boatyard.plan.targets import Way, finished, rank, way
 from boatyard.spec.types import format_duration
+from boatyard.spec.wave_rules import NO_RING
 from boatyard.spec.waves import Ring, Upgrades
 
 
@@ -164,10 +165,11 @@ class Proofs:
 
 
 class Halts:
-    """Rings that stopped by themselves."""
+    """Rings that stopped by themselves; without rings the whole fleet, as the ring `default`."""
 
     def __init__(self, rules: Upgrades | None, seats: Seats, lifted: Iterable[Lift]) -> None:
         self._rules = rules
+        self._names = [ring.name for ring in rules.rings] or [NO_RING] if rules is not None else []
         self._seats = seats
         self._lifted: dict[str, datetime] = {}
         for lift in lifted:
@@ -178,11 +180,11 @@ class Halts:
     def judge(self) -> None:
         """Look at all clusters again."""
         self.found = {}
-        for at, ring in enumerate(self._rules.rings if self._rules is not None else ()):
+        for at, ring in enumerate(self._names):
             seats = [seat for group in self._seats.groups[at].values() for seat in group.seats]
             failed = sorted((seat.member.name, to) for seat in seats if (to := self.failed_at(seat)) is not None)
             if self._rules is not None and failed and len(failed) / len(seats) >= self._rules.halt.ratio:
-                self.found[at] = self._halted(ring.name, failed, len(seats))
+                self.found[at] = self._halted(ring, failed, len(seats))
 
     def _halted(self, ring: str, failed: list[tuple[str, str]], of: int) -> Halted:
         target = max((to for _, to in failed), key=rank)
@@ -194,18 +196,19 @@ class Halts:
     def failed_at(self, seat: Seat) -> str | None:
         """The version at which a cluster failed, as long as that is neither mended nor lifted."""
         member = seat.member
-        if self._rules is None or not member.attempts:
+        if self._rules is None or not member.attempts or seat.ring is None:
             return None
-        lifted = self._lifted.get(member.ring or "")
+        lifted = self._lifted.get(self._names[seat.ring])
         ended = [attempt for attempt in member.attempts if attempt.outcome is not Outcome.BLOCKED]
         if not ended:
             return None
         last = max(ended, key=lambda attempt: (attempt.ended, attempt.begun, attempt.to))
         if last.outcome is Outcome.FAILED:
-            is_open = seat.reached <= last.ended and (lifted is None or last.ended > lifted)
+            is_open = not seat.arrived and (lifted is None or last.ended > lifted)
             return last.to if is_open else None
         soon = member.health_since <= seat.reached + self._rules.halt.within
-        is_open = not seat.well and soon and (lifted is None or member.health_since > lifted)
+        found_ill = member.monitored and not member.healthy
+        is_open = found_ill and soon and (lifted is None or member.health_since > lifted)
         return seat.version if is_open else None
 
     def against(self, ring: int, target: str) -> str | None:

@@ -27,6 +27,7 @@ class Seat:
     """One cluster: its `member` as it was given, and beside it what has become of it since."""
 
     __slots__ = (
+        "arrived",
         "blocked_by",
         "half_done",
         "key",
@@ -48,6 +49,8 @@ class Seat:
         self.key = Key(-1 if ring is None else ring, member.kind, member.channel, member.version)
         self.reached = member.reached
         self.pools_behind = member.pools_behind
+        self.arrived = False
+        """Whether an upgrade of it has ended well since it is here."""
         self.half_done = bool(member.pools_behind) or member.unfinished
         self.to: str | None = None
         """The version of the upgrade that is running."""
@@ -58,6 +61,7 @@ class Seat:
 
     def arrive(self, version: str, at: datetime) -> None:
         """An upgrade ended well."""
+        self.arrived = True
         self.version, self.reached, self.pools_behind, self.half_done = version, at, (), False
         self.key = self.key._replace(version=version)
 

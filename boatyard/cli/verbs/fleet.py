@@ -104,7 +104,7 @@ def go_on(out: Out, ring: str) -> None:
     from boatyard.cli.me import who
 
     with keeping() as yard:
-        _known(yard.store, ring)
+        _known(yard.store, ring, or_all=True)
         lift = yard.store.rollout.lift(ring, who=who())
     out.emit({"ring": ring, "lifted_at": lift.lifted_at})
     if not out.json:
@@ -122,11 +122,15 @@ def _answer(out: Out, ring: str, version: str, *, granted: bool, note: str) -> N
         out.say(f"Ring {ring} {'may take' if granted else 'stays away from'} {version}, from the next maintenance on.")
 
 
-def _known(store: "Store", ring: str) -> None:
+def _known(store: "Store", ring: str, *, or_all: bool = False) -> None:
+    """or_all: without rings, the name under which the whole fleet is halted is known as well."""
+    from boatyard.spec.wave_rules import NO_RING
     from boatyard.spec.waves import Waves
 
     kept = store.rollout.rules()
     names = [each.name for each in Waves.model_validate(kept.document).upgrades.rings] if kept is not None else []
+    if kept is not None and or_all:
+        names = names or [NO_RING]
     if ring not in names:
         there = f"there are: {', '.join(names)}" if names else "the fleet has none"
         hint = None if names else "`boatyard apply FOLDER` keeps those of its fleet.yaml."

@@ -102,6 +102,15 @@ def test_a_halted_ring_goes_on_at_a_person_s_word(call, rules):
     assert "stands still" not in call("fleet", "upgrades").out
 
 
+def test_a_fleet_without_rings_is_let_go_on_as_a_whole(call, store):
+    from boatyard.spec.waves import Waves
+
+    store.rollout.set_rules(Waves.model_validate({"upgrades": {"max_parallel": 5}}).model_dump(mode="json"))
+    assert call("fleet", "go-on", "default").code == 0
+    assert [each.ring for each in store.rollout.lifts()] == ["default"]
+    assert call("fleet", "approve", "default", "1.36").code == 4
+
+
 def test_an_upgrade_whose_run_was_killed_does_not_hold_its_place_for_ever(call, rules):
     member(rules, "early", "canary")
     rules.rollout.begin("early", "1.36")

@@ -124,3 +124,16 @@ def test_a_cluster_that_somebody_works_on_takes_no_place(fleet: Fleet) -> None:
         assert fleet.starts() == ["soon"]
         assert fleet.reason("early").startswith("it is busy: scale by ann")
     assert fleet.starts() == ["early"]
+
+
+def test_a_cluster_whose_upgrade_failed_does_not_count_as_mended_because_it_shows_the_version_later(
+    fleet: Fleet,
+) -> None:
+    store = fleet.yard.store.rollout
+    store.end(store.begin("early", "1.36").id, "failed", "the API server did not answer in time")
+    fleet.later(MINUTE)
+    fleet.sees("early", "1.36")
+    assert [each.failed for each in fleet.decide().halted] == [("early",)]
+    store.begin("early", "1.36")
+    fleet.clock.advance(MINUTE)
+    assert [each.failed for each in fleet.decide().halted] == [("early",)]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from boatyard.plan.fleet import Answer, FleetState, Lift, Running
+from boatyard.plan.fleet import Answer, Attempt, FleetState, Lift, Outcome, Running
+from boatyard.plan.model import Phase
 from boatyard.plan.waves import decide
 from boatyard.spec.holidays import Holiday, Holidays
 from tests.unit.plan.world import DAY, HOUR, MONDAY, NEXT, RINGS, at, cluster, days, offer, six, waves, world
@@ -292,3 +293,23 @@ def test_an_answer_to_a_minor_is_one_to_its_patches(granted: bool) -> None:
     decided = decide(waves(rings=[{"name": "production", "approve": True}]), state, at(MONDAY))
     assert [each.to for each in decided.starts] == (["1.36.1"] if granted else [])
     assert decided.asks == ()
+
+
+def test_a_fleet_with_rules_and_no_rings_halts_as_a_whole() -> None:
+    broke = Attempt("1.36.0", at("2026-05-31T00:00"), at("2026-05-31T01:00"), Outcome.FAILED)
+    state = FleetState((cluster("a", attempts=(broke,)), cluster("b")), (), offer("1.36.0"))
+    rules = waves(max_parallel=5)
+    decided = decide(rules, state, at(MONDAY))
+    assert (decided.starts, [each.ring for each in decided.halted]) == ((), ["default"])
+    lifted = replace(state, lifted=(Lift("default", at(MONDAY)),))
+    assert len(decide(rules, lifted, at(MONDAY)).starts) == 2
+
+
+@pytest.mark.parametrize("ill", [{"phase": Phase.BROKEN}, {"unseen": "the account throttles"}, {"monitored": False}])
+def test_only_what_monitoring_found_ill_halts_a_ring_long_after_its_upgrade(ill: dict[str, Any]) -> None:
+    then = at("2026-04-01T00:00")
+    done = Attempt("1.36.0", then, then, Outcome.DONE)
+    canary = cluster("c1", "canary", "1.36.0", reached=then, attempts=(done,), **ill)
+    state = FleetState((canary, cluster("p1", "production")), (), offer("1.36.0"))
+    rules = waves(rings=[{"name": "canary", "match": {"stage": "test"}}, {"name": "production"}])
+    assert decide(rules, state, at(MONDAY)).halted == ()
