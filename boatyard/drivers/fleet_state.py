@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 FRESH = timedelta(minutes=5)
 """What the monitor saw this lately is taken for what is there; an upgrade looks again before it begins."""
+STALE = timedelta(hours=1)
+"""A word on health that is older says nothing of now: the monitor was away."""
 RESERVED = timedelta(minutes=15)
 """How long an upgrade that was decided on counts as running before its run holds the cluster."""
 REMEMBERED = timedelta(days=90)
@@ -144,6 +146,11 @@ class Memory:
         """What monitoring says of it as a whole; None while it has said nothing."""
         return next((each for each in self.conditions.get(name, ()) if each.type == HEALTHY), None)
 
+    def watched(self, name: str) -> bool:
+        """Whether what monitoring says of its health is of late; of who sleeps it can say nothing new."""
+        health = self.health(name)
+        return health is not None and self.now - health.checked_at <= STALE
+
     def member(
         self, cluster: Cluster, upgrades: Upgrades | None, observed: Observed, created: datetime, expected: timedelta
     ) -> plan.Member:
@@ -189,7 +196,8 @@ def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: 
         return "it was hibernated for idleness and waits for a person to wake it"
     took = expected_time(yard, cluster, observed)
     member = memory.member(cluster, upgrades, observed, record.created_at, took)
-    return _Found(replace(member, busy=memory.busy(cluster.name)), tuple(driver.offers()))
+    monitored = member.monitored and (observed.phase is Phase.HIBERNATED or memory.watched(cluster.name))
+    return _Found(replace(member, busy=memory.busy(cluster.name), monitored=monitored), tuple(driver.offers()))
 
 
 def _unseen(record: ClusterRecord, upgrades: Upgrades | None, memory: Memory, why: str) -> _Found | str:

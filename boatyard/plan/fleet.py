@@ -44,7 +44,7 @@ class Member:
     account: of the provider, for the limit of each account; None for none.
     windows: the cluster's own `policy.maintenance.window`, else its ring's; () means never.
     expected: how long one upgrade by one minor takes, with waking and putting back where the cluster sleeps.
-    monitored: monitoring has said something; until then it is not healthy.
+    monitored: monitoring has said something, and of late; until then nobody knows whether it is healthy.
     healthy, health_since: what monitoring says, without its blips, and since when; of a sleeping cluster what it said
     last. Time asleep counts like time awake.
     reached: when the cluster came to the version it runs: the end of its last upgrade, else its creation.

@@ -160,7 +160,9 @@ class Proofs:
             return f"ring {name} has not soaked {target}: the upgrade of {first.member.name} has not come to its end"
         if standing.unwell:
             first = min(standing.unwell, key=lambda seat: seat.member.name)
-            return f"ring {name} earns no soak time for {target}: {first.member.name} is not healthy"
+            known = first.member.monitored and not first.member.unseen
+            how = "is not healthy" if known else "has not been looked at of late"
+            return f"ring {name} earns no soak time for {target}: {first.member.name} {how}"
         return f"no cluster of ring {name} goes to {target}, so it cannot be proved there"
 
 

@@ -163,7 +163,7 @@ class Scheduler:
         if member.channel == "pinned":
             return "its channel is pinned"
         if self.waves is not None and not member.monitored:
-            return "nobody has looked yet whether it is healthy: monitor-fleet does"
+            return "nobody has looked of late whether it is healthy: monitor-fleet does"
         if self.waves is not None and not member.healthy:
             return f"it is not healthy since {member.health_since:%Y-%m-%d %H:%M} UTC"
         return None

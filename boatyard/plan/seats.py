@@ -69,14 +69,14 @@ class Seat:
     def takes_part(self) -> bool:
         """Whether it is ever upgraded by schedule, and so has a say in what its ring has proved."""
         member = self.member
-        return (
-            self.ring is not None and bool(member.windows) and member.channel != "pinned" and member.phase not in AWAY
-        )
+        given = self.ring is not None and bool(member.windows) and member.channel != "pinned"
+        return given and member.phase not in AWAY
 
     @property
     def well(self) -> bool:
         """Whether it is up and healthy; asleep counts as up. Of one that could not be looked at nobody knows."""
-        return self.member.healthy and not self.member.unseen and self.member.phase in UP
+        member = self.member
+        return member.monitored and member.healthy and not member.unseen and member.phase in UP
 
     @property
     def arriving(self) -> bool:

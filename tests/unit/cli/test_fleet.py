@@ -33,7 +33,8 @@ def member(store, name, ring, version="1.35"):
     )
     pool = {"name": "web", "versions": {"a": version}}
     store.clusters.set_observed(name, OBSERVED | {"version": version, "pools": {"web": pool}}, fence=None)
-    store.conditions.set(name, "Healthy", "True", now=datetime.now(UTC) - timedelta(days=365))
+    for ago in (timedelta(days=365), timedelta()):
+        store.conditions.set(name, "Healthy", "True", now=datetime.now(UTC) - ago)
 
 
 @pytest.fixture

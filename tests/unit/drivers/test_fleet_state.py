@@ -137,3 +137,27 @@ def test_a_cluster_whose_upgrade_failed_does_not_count_as_mended_because_it_show
     store.begin("early", "1.36")
     fleet.clock.advance(MINUTE)
     assert [each.failed for each in fleet.decide().halted] == [("early",)]
+
+
+def test_while_nobody_looks_nothing_is_proved_and_nothing_starts(fleet: Fleet) -> None:
+    fleet.sees("early", "1.36")
+    fleet.later(HOUR)
+    fleet.clock.advance(3 * DAY)  # the monitor is away; maintenance looks by itself
+    for name, version in fleet.versions.items():
+        fleet.yard.store.clusters.set_observed(name, {"phase": "running", "version": version}, fence=None)
+    assert fleet.decide().soaked == ()
+    assert fleet.starts() == []
+    assert "monitor-fleet" in fleet.reason("late")
+    fleet.sees("late", "1.35")
+    assert fleet.reason("late") == "ring canary earns no soak time for 1.36: early has not been looked at of late"
+    fleet.later(MINUTE)
+    assert fleet.starts() == ["late"]
+
+
+def test_who_sleeps_has_the_health_last_seen(fleet: Fleet) -> None:
+    pools = {"web": {"name": "web", "versions": {"a": "1.35"}}}
+    fleet.clock.advance(3 * DAY)
+    for name in ("early", "late"):
+        asleep = {"phase": "hibernated", "version": "1.35", "pools": pools}
+        fleet.yard.store.clusters.set_observed(name, asleep, fence=None)
+    assert fleet.starts() == ["early"]
