@@ -43,10 +43,13 @@ def survey(yard: Yard, clusters: Iterable[Cluster], waves: Waves | None, until: 
         key = keys.setdefault((member.kind, versions), f"{member.kind}#{len(keys)}")
         members.append(replace(member, kind=key))
     dates = catalogue(yard.settings.home)
-    return memory.state(
+    state = memory.state(
         tuple(members),
         {key: with_coming(versions, dates.of(kind), now, until) for (kind, versions), key in keys.items()},
     )
+    # An upgrade of another cluster has an end that nobody here would learn of: it would hold its place for ever.
+    ours = {member.name for member in members}
+    return replace(state, running=tuple(each for each in state.running if each.name in ours))
 
 
 def _with_patch(cluster: Cluster, offered: Iterable[str]) -> Cluster:
@@ -90,6 +93,7 @@ def _member(
         seen = as_awake(cluster, plain if seen is None else seen.model_copy(update=dict(plain)))
     created = record.created_at if record is not None else memory.now
     member = memory.member(cluster, upgrades, seen, created, expected_time(yard, cluster, seen))
+    member = replace(member, idle=seen.phase is Phase.HIBERNATED and cluster.name in memory.idle)
     if member.monitored:
         return member
     return replace(member, healthy=True, monitored=True, health_since=created)

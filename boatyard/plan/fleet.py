@@ -51,6 +51,7 @@ class Member:
     pools_behind: pools older than the control plane, left by an upgrade that did not end. unfinished: something else of
     the upgrade to the version it runs is left to be done.
     unseen: why it could not be looked at now, in one clause: it counts as it was when last seen, and is left alone.
+    idle: it was hibernated for idleness, so nothing is done with it until a person wakes it.
     busy: who works on it now, in one clause; empty for nobody.
     by_hand: its `policy.upgrade.approve` leaves every upgrade to a person.
     attempts: upgrades that ended, oldest first; those of the last 90 days suffice.
@@ -72,6 +73,7 @@ class Member:
     pools_behind: tuple[str, ...] = ()
     unfinished: bool = False
     unseen: str = ""
+    idle: bool = False
     busy: str = ""
     mutexes: frozenset[int] = frozenset()
     by_hand: bool = False

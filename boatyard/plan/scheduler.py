@@ -154,6 +154,8 @@ class Scheduler:
             return "no ring of the fleet matches its labels"
         if not member.windows:
             return "it has no maintenance window"
+        if member.idle:
+            return "it was hibernated for idleness and waits for a person to wake it"
         if member.unseen:
             return f"it could not be looked at ({member.unseen})"
         if member.busy:

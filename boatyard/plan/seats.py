@@ -70,7 +70,7 @@ class Seat:
         """Whether it is ever upgraded by schedule, and so has a say in what its ring has proved."""
         member = self.member
         given = self.ring is not None and bool(member.windows) and member.channel != "pinned"
-        return given and member.phase not in AWAY
+        return given and not member.idle and member.phase not in AWAY
 
     @property
     def well(self) -> bool:
