@@ -178,7 +178,9 @@ def volumes(view: View) -> Iterator[Seen]:
 
 def snapshots(view: View) -> Iterator[Seen]:
     """Whose they are, only tags say: one that somebody took by hand, of whatever volume, is theirs."""
-    parameters = {"OwnerIds": ["self"], "PaginationConfig": _PAGE}
+    # AWS needs only `self`; emulators that do not know it would list every public snapshot, region by region.
+    ours = [{"Name": "owner-id", "Values": [view.account.id]}]
+    parameters = {"OwnerIds": ["self"], "Filters": ours, "PaginationConfig": _PAGE}
     for item in view.pages("ec2", "describe_snapshots", "Snapshots[]", **parameters):
         yield _seen(
             view,

@@ -5,6 +5,7 @@ from fnmatch import fnmatch
 
 import boto3
 import pytest
+from moto.ec2.models import ec2_backends
 
 from boatyard.aws import policy
 from boatyard.aws.account import Account
@@ -123,6 +124,15 @@ def test_things_that_controllers_left_in_the_vpc_are_found(account: Account) -> 
         ("vpc-endpoint", door["VpcEndpointId"]),
     }
     assert keys(scan(account)) == planted.made | left
+
+
+def test_snapshots_that_others_made_public_are_nobodys(account: Account) -> None:
+    planted = Planted(NAME, REGION)
+    labels = [{"ResourceType": "snapshot", "Tags": pairs(tags(NAME))}]
+    volume = planted.ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a")["VolumeId"]
+    public = planted.ec2.create_snapshot(VolumeId=volume, TagSpecifications=labels)["SnapshotId"]
+    ec2_backends[account.id][REGION].snapshots[public].owner_id = "999999999999"
+    assert keys(scan(account)) == planted.made
 
 
 def test_in_a_shared_vpc_only_what_is_the_clusters_counts(account: Account) -> None:
