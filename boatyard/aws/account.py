@@ -66,12 +66,15 @@ class Account:
         """A boto3 client; the same one for each service and region."""
         return self._client(service, region or self.region, assumed=True)
 
-    def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, service: str, operation: str, key: str, region: str | None = None, /, **parameters: Any
+    ) -> Iterator[dict[str, Any]]:
         """Every element of a list, page by page: `pages("ec2", "describe_subnets", "Subnets")`.
 
-        key: JMESPath to the list (`Reservations[].Instances[]`). Works for operations without pages too.
+        key: JMESPath to the list (`Reservations[].Instances[]`). region: the account's own when left out. Works for
+        operations without pages too.
         """
-        client = self.client(service)
+        client = self.client(service, region=region)
         with told(f"listing {operation.removeprefix('describe_').removeprefix('list_').replace('_', ' ')}"):
             if client.can_paginate(operation):
                 found = client.get_paginator(operation).paginate(**parameters).search(key)

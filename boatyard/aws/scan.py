@@ -56,13 +56,7 @@ class View:
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
         """Every element of a list, page by page. key: JMESPath to the list."""
-        client = self.account.client(service, region=self.region)
-        with told(f"listing {operation.removeprefix('describe_').removeprefix('list_').replace('_', ' ')}"):
-            if client.can_paginate(operation):
-                found: Iterable[Any] = client.get_paginator(operation).paginate(**parameters).search(key)
-            else:
-                found = getattr(client, operation)(**parameters).get(key.removesuffix("[]")) or []
-            yield from (element for element in found if element is not None)
+        return self.account.pages(service, operation, key, self.region, **parameters)
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One answer; `AwsNotFound` when what is asked about is gone."""

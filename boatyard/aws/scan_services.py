@@ -46,15 +46,13 @@ def _templates(group: Mapping[str, Any]) -> Iterator[str]:
 
 
 def load_balancers(view: View) -> Iterator[Seen]:
-    found = list(view.pages("elbv2", "describe_load_balancers", "LoadBalancers[]"))
-    tags = _tags_by_arn(view, [item["LoadBalancerArn"] for item in found])
-    for item in found:
+    for item, tags in _of_elbv2(view, "describe_load_balancers", "LoadBalancer"):
         yield Seen(
             "load-balancer",
             item["LoadBalancerArn"],
             item["LoadBalancerName"],
             view.region,
-            tags.get(item["LoadBalancerArn"], {}),
+            tags,
             vpc=item.get("VpcId"),
             within=tuple(item.get("SecurityGroups") or ()),
             state=(item.get("State") or {}).get("Code", ""),
@@ -64,25 +62,28 @@ def load_balancers(view: View) -> Iterator[Seen]:
 
 
 def target_groups(view: View) -> Iterator[Seen]:
-    found = list(view.pages("elbv2", "describe_target_groups", "TargetGroups[]"))
-    tags = _tags_by_arn(view, [item["TargetGroupArn"] for item in found])
-    for item in found:
+    for item, tags in _of_elbv2(view, "describe_target_groups", "TargetGroup"):
         yield Seen(
             "target-group",
             item["TargetGroupArn"],
             item["TargetGroupName"],
             view.region,
-            tags.get(item["TargetGroupArn"], {}),
+            tags,
             vpc=item.get("VpcId"),
         )
 
 
-def _tags_by_arn(view: View, arns: Sequence[str]) -> dict[str, dict[str, str]]:
+def _of_elbv2(view: View, operation: str, word: str) -> Iterator[tuple[Mapping[str, Any], dict[str, str]]]:
+    """What is listed, with its tags, which have to be asked for. word: as in the answer's `LoadBalancers`."""
+
     def ask(batch: Sequence[str]) -> dict[str, dict[str, str]]:
         answer = view.ask("elbv2", "describe_tags", ResourceArns=list(batch))
         return {each["ResourceArn"]: tags_of(each.get("Tags")) for each in answer["TagDescriptions"]}
 
-    return in_batches(arns, 20, ask)
+    found = list(view.pages("elbv2", operation, f"{word}s[]"))
+    tags = in_batches([item[f"{word}Arn"] for item in found], 20, ask)
+    for item in found:
+        yield item, tags.get(item[f"{word}Arn"], {})
 
 
 def classic_load_balancers(view: View) -> Iterator[Seen]:
@@ -143,32 +144,28 @@ def event_rules(view: View) -> Iterator[Seen]:
 
 
 def roles(view: View) -> Iterator[Seen]:
-    """A name that tells its cluster is believed; only for others are tags asked for, role by role."""
     for item in view.pages("iam", "list_roles", "Roles[]", PaginationConfig={"PageSize": 1000}):
-        name = item["RoleName"]
-        if item.get("Path", "/").startswith("/aws-service-role/") or not view.may_be(name, cut_at=ROLE_LENGTH):
-            continue
-        if told_by("iam-role", name) is not None:
-            yield _of_iam("iam-role", name, name, {}, item)
-            continue
-        answer = if_there(partial(view.ask, "iam", "get_role", RoleName=name))
-        if answer is not None:
-            yield _of_iam("iam-role", name, name, answer["Role"], item)
+        if not item.get("Path", "/").startswith("/aws-service-role/"):
+            yield from _by_name(view, "iam-role", item, "get_role", "Role")
 
 
 def instance_profiles(view: View) -> Iterator[Seen]:
-    """As for roles."""
     pages = view.pages("iam", "list_instance_profiles", "InstanceProfiles[]", PaginationConfig={"PageSize": 1000})
     for item in pages:
-        name = item["InstanceProfileName"]
-        if not view.may_be(name, cut_at=ROLE_LENGTH):
-            continue
-        if told_by("iam-instance-profile", name) is not None:
-            yield _of_iam("iam-instance-profile", name, name, {}, item)
-            continue
-        answer = if_there(partial(view.ask, "iam", "get_instance_profile", InstanceProfileName=name))
-        if answer is not None:
-            yield _of_iam("iam-instance-profile", name, name, answer["InstanceProfile"], item)
+        yield from _by_name(view, "iam-instance-profile", item, "get_instance_profile", "InstanceProfile")
+
+
+def _by_name(view: View, kind: str, item: Mapping[str, Any], operation: str, word: str) -> Iterator[Seen]:
+    """A name that tells its cluster is believed; only for others are tags asked for, one by one."""
+    name = item[f"{word}Name"]
+    if not view.may_be(name, cut_at=ROLE_LENGTH):
+        return
+    if told_by(kind, name) is not None:
+        yield _of_iam(kind, name, name, {}, item)
+        return
+    answer = if_there(partial(view.ask, "iam", operation, **{f"{word}Name": name}))
+    if answer is not None:
+        yield _of_iam(kind, name, name, answer[word], item)
 
 
 def policies(view: View) -> Iterator[Seen]:
