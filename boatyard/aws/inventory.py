@@ -11,7 +11,7 @@ Nothing here repeats a scan; the caller decides how often to look before believi
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -74,10 +74,9 @@ def account_resources(account: Account, *, regions: Collection[str] = ()) -> Map
     The clusters are those that tags, or names that only kOps gives, tell of; each named as kOps requires, with a dot,
     so that EKS clusters are none. What is in state stores is not looked at here. Reads only, one look as above.
     """
-    jobs: list[Callable[[], list[Seen]]] = []
+    jobs = worldwide(View(account, account.region))  # first: few requests a second for all regions together
     for region in sorted(regions) or enabled_regions(account):
         jobs += regional(View(account, region))
-    jobs += worldwide(View(account, account.region))
     found = _attributed(side_by_side(jobs), ())
     return {cluster: sorted(found[cluster], key=_order) for cluster in sorted(found) if is_cluster(cluster)}
 

@@ -19,7 +19,8 @@ from boatyard.aws.errors import AwsNotFound, told
 
 GLOBAL = "global"
 """Region of what belongs to none: IAM, Route 53."""
-WORKERS = 12
+WORKERS = 24
+"""Requests under way at once: a scan mostly waits for answers from far regions, and each region has its own limit."""
 
 
 @dataclass(frozen=True)
