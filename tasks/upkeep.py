@@ -22,12 +22,16 @@ from boatyard.plan.upkeep import (
 from boatyard.spec.models import Cluster
 from boatyard.spec.waves import Upgrades, ring_of
 from tasks.events import tell
-from tasks.yard import CLEAN_UP, operate, yard
+from tasks.steps import converge
+from tasks.yard import CLEAN_UP, SCHEDULED, operate, yard
 
 __all__ = ["Action", "idle_decision", "sleep_decision", "upkeep_of", "warn_owner"]
 
 BY_HAND = frozenset({"hibernate", "wake"})
 """Operations that a person starts; the schedule's own run under other names."""
+
+_STOPS = frozenset({Verb.REPAIR.value, Verb.WAKE.value, Verb.HIBERNATE.value, Verb.UPGRADE_CONTROL_PLANE.value})
+"""Steps in the middle of which the control plane does not run."""
 
 
 def fleet(names: list[str] | None, rings: list[str] | None = None) -> list[str]:
@@ -43,13 +47,18 @@ def fleet(names: list[str] | None, rings: list[str] | None = None) -> list[str]:
 
 @contextmanager
 def upkeep_of(name: str, operation: str) -> Iterator[Operation | None]:
-    """Hold the cluster for upkeep; None, with the reason in the log, when it is busy or gone: next time, then."""
+    """Hold the cluster for upkeep; None, with the reason in the log, when it is busy or gone: next time, then.
+
+    One that a killed upkeep left with its control plane half stopped is up again before anything is decided about it.
+    """
     with ExitStack() as stack:
         try:
             held = stack.enter_context(operate(name, operation))
         except (Held, NotFound) as reason:
             get_run_logger().info("%s is left alone this time: %s", name, reason)
             held = None
+        if held is not None and _was_left_broken(held):
+            converge(Verb.REPAIR)
         yield held
 
 
@@ -107,6 +116,15 @@ def fell_idle(op: Operation) -> None:
     did not happen would look as if somebody had woken the cluster.
     """
     op.yard.store.activity.hibernated(op.cluster.name, fence=op.lease.number)
+
+
+def _was_left_broken(op: Operation) -> bool:
+    """Is it broken because a step of upkeep was cut off? Nobody would run that again; all else waits for a person."""
+    entries = op.yard.store.journal.list(op.cluster.name, limit=200)
+    newest = next((entry for entry in reversed(entries) if entry.verb in _STOPS), None)
+    if newest is None or newest.outcome != "interrupted" or newest.operation not in SCHEDULED:
+        return False
+    return op.observe().phase is Phase.BROKEN
 
 
 def _was_cut_off_asleep(op: Operation) -> bool:

@@ -34,6 +34,7 @@ import flows.lifecycle
 import flows.maintenance  # noqa: F401
 from boatyard.cli.prefect_server import client, private
 from boatyard.drivers import execute
+from boatyard.drivers.kwok.control_plane import ControlPlane
 from boatyard.drivers.operation import Operation
 from boatyard.errors import BoatyardError
 from boatyard.spec.models import App, Cluster
@@ -97,6 +98,7 @@ class Moments:
             Operation, "carry_out", lambda _, step, *rest: f"step {step.verb} {step.target}", before=True, after=True
         )
         self.wrap(Operation, "fence", lambda op: f"change in {op.name}", before=True)
+        self.wrap(ControlPlane, "stop", lambda *_: "stopping the control plane", before=True, after=True)
         self.wrap(Operation, "change_desired", lambda *_: "what is wanted is written", after=True)
         self.wrap(Operation, "observe", lambda *_: "looking", after=True)
         self.wrap(Clusters, "forget", lambda *_: "forgetting", before=True, after=True)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from boatyard.plan.model import Phase
+from boatyard.spec.models import Cluster
 from boatyard.store import Todo
 from tasks.claims import PullRequest
 from tests.faults.harness import SAMPLE, TEMPLATE, House, Scenario, sweep
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 
+MAINTAIN, CLEAN_UP = "flows.maintenance:maintain_fleet", "flows.cleanup_idle:cleanup_idle"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LATER = datetime(2026, 6, 1, 13, tzinfo=UTC)
 
@@ -83,13 +85,21 @@ def test_steps_that_only_an_upgrade_has(house: House, tmp_path: Path) -> None:
     house.delete(cluster)
 
 
-def test_maintenance(house: House) -> None:
-    """The window is open whenever the test runs; the channel allows one minor."""
+def _maintained(house: House, name: str) -> Cluster:
+    """Its window is open whenever the test runs; its channel allows one minor."""
     opens, closes = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-2, 6))
     policy = {"maintenance": {"window": f"daily {opens:%H:%M}-{closes:%H:%M}"}}
-    cluster = house.spec(
-        "maintained", version="1.33", kubernetes={"version": "1.33", "channel": "stable"}, policy=policy
-    )
+    return house.spec(name, version="1.33", kubernetes={"version": "1.33", "channel": "stable"}, policy=policy)
+
+
+def _kill(house: House, cluster: Cluster, flow: str, moment: str) -> None:
+    """At that moment; then its control plane is neither up nor asleep."""
+    house.begin(flow, names=[cluster.name], stop_at=moment).stop(moment).kill()
+    assert house.driver(cluster).observe().phase is Phase.BROKEN
+
+
+def test_maintenance(house: House) -> None:
+    cluster = _maintained(house, "maintained")
 
     def behind() -> None:
         house.delete(cluster)
@@ -98,13 +108,45 @@ def test_maintenance(house: House) -> None:
     sweep(
         house,
         lambda: Scenario(
-            "flows.maintenance:maintain_fleet",
+            MAINTAIN,
             {"names": [cluster.name]},
             cluster,
             prepare=behind,
             check=lambda: house.is_whole(cluster, version="1.34"),
         ),
     )
+    house.delete(cluster)
+
+
+def test_maintenance_goes_on_where_it_had_just_stopped_the_control_plane(house: House) -> None:
+    cluster = _maintained(house, "stopped")
+    house.set_up(cluster)
+    _kill(house, cluster, MAINTAIN, "after stopping the control plane")
+    house.run(MAINTAIN, names=[cluster.name]).well()
+    house.is_whole(cluster, version="1.34")
+    house.delete(cluster)
+
+
+def test_a_sleep_by_schedule_that_was_cut_off_is_slept(house: House) -> None:
+    sleep, wake = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-2, 6))
+    policy = {"hibernate": {"sleep": f"{sleep:%a %H:%M}", "wake": f"{wake:%a %H:%M}", "timezone": "UTC"}}
+    cluster = house.spec("tired", apps=False, nodes=1, policy=policy)
+    house.set_up(cluster)
+    _kill(house, cluster, MAINTAIN, "before stopping the control plane")
+    house.run(MAINTAIN, names=[cluster.name]).well()
+    assert house.driver(cluster).observe().phase is Phase.HIBERNATED
+    house.delete(cluster)
+
+
+def test_what_somebody_else_cut_off_is_left_to_them(house: House) -> None:
+    cluster = _maintained(house, "theirs")
+    house.set_up(cluster)
+    moment = "before stopping the control plane"
+    house.begin("flows.hibernate:hibernate_cluster", name=cluster.name, stop_at=moment).stop(moment).kill()
+    house.run(MAINTAIN, names=[cluster.name]).well()
+    assert house.driver(cluster).observe().phase is Phase.BROKEN
+    house.run("flows.hibernate:wake_cluster", name=cluster.name).well()
+    house.is_whole(cluster)
     house.delete(cluster)
 
 
@@ -128,10 +170,12 @@ def test_clean_up(house: House) -> None:
 
     sweep(
         house,
-        lambda: Scenario(
-            "flows.cleanup_idle:cleanup_idle", {"names": [cluster.name]}, cluster, prepare=prepare, check=check
-        ),
+        lambda: Scenario(CLEAN_UP, {"names": [cluster.name]}, cluster, prepare=prepare, check=check),
     )
+    prepare()
+    _kill(house, cluster, CLEAN_UP, "before stopping the control plane")
+    house.run(CLEAN_UP, names=[cluster.name]).well()
+    check()
     house.delete(cluster)
 
 

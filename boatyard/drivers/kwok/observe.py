@@ -38,9 +38,11 @@ def observe(cluster: Cluster, env: Env, layout: Layout) -> Observed:
     missing = [component for component in processes.COMPONENTS if component not in live]
     if record.intent == "hibernated" and not live:
         return known.model_copy(update={"phase": Phase.HIBERNATED})
+    if record.intent == "hibernated":  # also while all of it runs still: nobody gets in any more, as if it were asleep
+        gone = f": not running: {', '.join(missing)}" if missing else ""
+        return known.model_copy(update={"detail": f"its hibernation was cut off{gone}"})
     if missing:
-        why = "its hibernation was cut off: " if record.intent == "hibernated" else ""
-        return known.model_copy(update={"detail": f"{why}not running: {', '.join(missing)}"})
+        return known.model_copy(update={"detail": f"not running: {', '.join(missing)}"})
     return _ask(cluster, layout, record, known)
 
 
