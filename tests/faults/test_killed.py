@@ -239,3 +239,15 @@ def test_delete(house: House) -> None:
             forgives=("NotFound",),
         ),
     )
+
+
+def test_a_delete_that_died_when_all_was_gone_is_no_obstacle_to_a_new_cluster(house: House) -> None:
+    cluster, flow, moment = house.spec("again", apps=False, nodes=1), "flows.delete:delete_cluster", "after forgetting"
+    house.set_up(cluster)
+    house.begin(flow, name=cluster.name, confirm=cluster.name, stop_at=moment).stop(moment).kill()
+    house.is_gone(cluster)
+    house.run(flow, name=cluster.name, confirm=cluster.name).failed("NotFound")
+    house.run("flows.create:create_cluster", cluster=cluster).well()
+    house.is_whole(cluster)
+    house.is_free(cluster.name)
+    house.delete(cluster)
