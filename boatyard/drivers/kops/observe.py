@@ -178,6 +178,18 @@ def members_of(name: str, fleet: Mapping[str, ScalingGroup], found: Iterable[Jso
     return sorted(here, key=nodes.name_of)
 
 
+def standing_in(group: ScalingGroup | None, members: Iterable[Json]) -> int:
+    """Nodes above the group's size, as long as there are some of machines that AWS does not count as the group's.
+
+    Those were taken out of it for an update, or are ending; what AWS has started for them is there already. A plan
+    that is made then, since the update was cut off, would else shrink the pool, or take its canary for done.
+    """
+    if group is None:
+        return 0
+    found, own = [nodes.instance_of(node) for node in members], {machine.id for machine in group.members}
+    return max(0, min(sum(each not in own for each in found), len(found) - group.desired))
+
+
 def _pool(
     cluster: Cluster,
     record: Record,
@@ -205,4 +217,5 @@ def _pool(
         bounds=(int(spec.get("minSize") or 0), int(spec.get("maxSize") or 0)),
         differs=tuple(line for line in told.groups.get(name, ()) if not line.startswith(_COMPARED)),
         outdated=outdated_names([name], fleet, members),
+        standing_in=standing_in(fleet.get(name), members),
     )

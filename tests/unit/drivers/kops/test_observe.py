@@ -7,7 +7,7 @@ import pytest
 
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
 from boatyard.drivers.kops.groups import configuration
-from boatyard.drivers.kops.observe import members_of, outdated_names, running_version, unfinished
+from boatyard.drivers.kops.observe import members_of, outdated_names, running_version, standing_in, unfinished
 from boatyard.drivers.kops.store import Record
 from boatyard.plan.model import Phase
 
@@ -84,6 +84,29 @@ def test_outdated_machines_go_by_their_nodes_names() -> None:
     fleet = {"web": replace(FLEET["web"], machines=machines)}
     joined = node("ip-10-0-0-1.ec2.internal", providerID="aws:///us-east-1a/i-1")
     assert outdated_names(["web"], fleet, [joined]) == ("i-2", "ip-10-0-0-1.ec2.internal")
+
+
+@pytest.mark.parametrize(
+    ("members", "leaving", "joined", "expected"),
+    [
+        (("a", "b", "c"), (), "abc", 0),
+        (("new", "b", "c"), ("a",), "abc", 0),  # the new one has yet to join
+        (("new", "b", "c"), ("a",), ("a", "b", "c", "new"), 1),
+        (("new", "newer", "c"), ("a", "b"), ("a", "b", "c", "new"), 1),
+        (("new", "newer", "c"), ("a", "b"), ("a", "b", "c", "new", "newer"), 2),
+        (("new", "b", "c"), ("a",), ("b", "c", "new"), 0),  # drained and gone
+        (("new", "b", "c"), (), ("a", "b", "c", "new"), 1),  # ended, its node is not gone yet
+        (("a", "b", "c", "d"), (), "abcd", 0),  # the group itself has more: AWS is about to end one
+    ],
+)
+def test_machines_on_top_that_an_update_has_brought_are_told(
+    members: tuple[str, ...], leaving: tuple[str, ...], joined: tuple[str, ...], expected: int
+) -> None:
+    out = [Machine(each, "web", outdated=True, detached=True) for each in leaving]
+    machines = (*(Machine(each, "web") for each in members), *out)
+    web = replace(FLEET["web"], machines=machines, desired=3, maximum=3)
+    assert standing_in(web, [node(each) for each in joined]) == expected
+    assert standing_in(None, [node(each) for each in joined]) == 0
 
 
 def test_configuring_keeps_what_others_put_there(documents: Documents) -> None:

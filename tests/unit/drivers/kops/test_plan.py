@@ -68,3 +68,25 @@ def test_nothing_is_planned_where_etcd_could_lose_its_majority() -> None:
     line = "etcd's quorum: 1 of 3 control-plane nodes are Ready, and i-1 would have to be replaced"
     with pytest.raises(Unsafe, match="without a majority, so nothing is done"):
         plan(cluster(), seen(differs=(line,)))
+
+
+@pytest.mark.parametrize("versions", [("1.35.5", "1.35.5", "1.36.1"), ("1.36.1", "1.36.1", "1.36.1")])
+def test_a_pool_whose_update_was_cut_off_is_neither_shrunk_nor_taken_for_beyond_its_canary(
+    versions: tuple[str, ...],
+) -> None:
+    """Two machines, the most there may be, and one on top. In the second case the launch template alone tells."""
+    names = {f"i-{number}": version for number, version in enumerate(versions)}
+    old = ("i-0", "i-1")
+    web = ObservedPool(
+        name="web", size="t3.medium", versions=names, ready=3, bounds=(1, 2), outdated=old, standing_in=1
+    )
+    observed = seen(upgrading=True)
+    observed = observed.model_copy(update={"version": "1.36.1", "pools": {"web": web}})
+    wanted = cluster("1.36", canary="node")
+    steps = plan(wanted.model_copy(update={"pools": wanted.pools[:1]}), observed).steps
+    moving = [step for step in steps if step.verb not in (Verb.VALIDATE,)]
+    assert [(step.verb, step.target, step.params.get("canary", False)) for step in moving] == [
+        (Verb.UPGRADE_POOL, "web", True),
+        (Verb.UPGRADE_POOL, "web", False),
+    ]
+    assert moving[1].params["nodes"] == 2
