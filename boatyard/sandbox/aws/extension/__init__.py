@@ -1,6 +1,6 @@
 """What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
 
-from boatyard.sandbox.aws.extension import balancers, groups, iam, keys, network, offers
+from boatyard.sandbox.aws.extension import balancers, groups, iam, keys, network, offers, tags
 
 __all__ = ["install"]
 
@@ -17,4 +17,5 @@ def install() -> None:
         keys.install()
         network.install()
         offers.install()
+        tags.install()
         _done = True
