@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,19 +20,24 @@ _NAMES = {
 }
 
 
+@cache
+def session() -> Any:
+    """One for all clients, without what boto3 adds: each command is a program of its own, and loads what it uses."""
+    return botocore.session.get_session()
+
+
 class Aws:
     """Clients of one region. `look` remembers answers until `forget`."""
 
     def __init__(self, region: str) -> None:
         self.region = region
-        self._session = boto3.session.Session(region_name=region)
         self._clients: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
             config = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4})
-            self._clients[service] = self._session.client(service, config=config)
+            self._clients[service] = session().create_client(service, region_name=self.region, config=config)
         return self._clients[service]
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any:

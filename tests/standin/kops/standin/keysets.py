@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from standin.say import Fail, log, out
-from standin.store import Store
+from standin.store import Store, parsed
 
 ALL = [
     "etcd-manager-ca-events",
@@ -34,7 +34,7 @@ def rotatable(name: str) -> bool:
 
 def load(store: Store, cluster: str, name: str) -> dict[str, Any] | None:
     text = store.read(f"{cluster}/pki/private/{name}/keyset.yaml")
-    return None if text is None else yaml.safe_load(text)["spec"]
+    return None if text is None else parsed(text)["spec"]
 
 
 def names(store: Store, cluster: str) -> list[str]:
