@@ -174,19 +174,21 @@ def test_a_pool_upgrade_cut_off_at_every_change(bench: Bench, cluster: Cluster) 
     with bench.client(cluster) as client:
         deploy(client, "cut", 3, **tolerant)
 
+    aims = [pool, resized]  # every upgrade that was brought to its end is the next one's beginning
+
     def attempt(fence: Callable[[], None]) -> None:
-        bench.driver(cluster, fence).upgrade_pool(pool, then(bench), surge=1, drain_timeout=60)
+        bench.driver(cluster, fence).upgrade_pool(aims[0], then(bench), surge=1, drain_timeout=60)
 
     def settle() -> None:
         assert bench.observe(cluster).pools["cut"].count == 2, "machines on top are none to be scaled away"
         attempt(lambda: None)
         observed = bench.observe(cluster).pools["cut"]
-        assert (observed.count, observed.ready) == (2, 2)
+        assert (observed.count, observed.ready, observed.size) == (2, 2, aims[0].size)
         assert minors(observed.versions) == {then(bench)}
         with bench.client(cluster) as client:
             nodes = client.list("/api/v1/nodes")
             assert not any(node["spec"].get("unschedulable") for node in nodes)
-        bench.driver(cluster).upgrade_pool(resized, then(bench), surge=2, drain_timeout=60)
+        aims.reverse()
 
     assert cut_everywhere(attempt, settle) >= 6
 
