@@ -7,7 +7,7 @@ from flows.hibernate import hibernate_cluster, wake_cluster
 from flows.upgrade import upgrade_cluster
 from tasks.options import ONCE, raise_all
 from tasks.upkeep import Action, fleet, sleep_decision, upkeep_of
-from tasks.waves import Verdict, ask_for, due_upgrades, give_back, reserved, still_due, to_put_back
+from tasks.waves import Schedule, Verdict, ask_for, due_upgrades, give_back, reserved, show, still_due, to_put_back
 from tasks.yard import MAINTENANCE
 
 
@@ -24,8 +24,8 @@ def maintain_fleet(names: list[ClusterName] | None = None, rings: list[str] | No
     for each in sleeping:
         each.wait()
     schedule = due_upgrades(those)
-    ask_for(schedule.asks)
-    raise_all([*sleeping, *(upgrade_due.submit(verdict) for verdict in schedule.starts)])
+    upgrades = [upgrade_due.submit(verdict) for verdict in schedule.starts]
+    raise_all([*sleeping, *upgrades, tell_people.submit(schedule)])
 
 
 @task(task_run_name="look after {name}", **ONCE)
@@ -41,6 +41,13 @@ def sleep_or_wake(name: str) -> None:
                 wake_cluster(name)
             case _ if to_put_back(op):
                 hibernate_cluster(name)
+
+
+@task(task_run_name="tell people", **ONCE)
+def tell_people(schedule: Schedule) -> None:
+    """What moves and what stands still, and what a person must decide. Trouble here keeps no upgrade from its start."""
+    show(schedule)
+    ask_for(schedule.asks)
 
 
 @task(task_run_name="upgrade {verdict.name}", **ONCE)

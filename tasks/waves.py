@@ -71,7 +71,6 @@ def due_upgrades(names: Collection[str]) -> Schedule:
         logger.warning(
             "ring %s stands still at %s, and so do those behind it: %s", halted.ring, halted.target, halted.reason
         )
-    _show(schedule)
     _tell_due([each for each in seen.state.members if each.name in names], schedule, here.clock.now())
     return replace(schedule, starts=starts)
 
@@ -86,7 +85,7 @@ def _tell_due(members: Collection[Member], schedule: Schedule, now: datetime) ->
             tell(member.name, "upgrade.due", {"cluster": member.name, "to": verdict.target, "reason": verdict.reason})
 
 
-def _show(schedule: Schedule) -> None:
+def show(schedule: Schedule) -> None:
     """The whole fleet as a table, whenever something moves or stands still."""
     if not (schedule.starts or schedule.asks or schedule.halted):
         return
