@@ -69,34 +69,47 @@ def ask_with(ask: Callable[[str, str], Approved | Refused]) -> None:
 def run_plan(plan: Plan, *, agreed: bool = False) -> None:
     """Show the plan, wait for approval where the policy asks for it, then do every step of it and nothing else.
 
-    agreed: somebody has agreed to this very plan already.
+    agreed: somebody has agreed to this very plan already. Who is asked sees what the steps touch at the provider, and
+    nothing else is touched then.
     """
+    asks = plan.disruptive and operation().cluster.policy.upgrade.approve and not agreed
+    if asks:
+        plan = operation().foresee(plan)
     show_plan(plan)
     if plan.empty:
         return
-    if plan.disruptive and operation().cluster.policy.upgrade.approve and not agreed:
+    if asks:
         with operation().undecided():
-            answer = _ask(as_markdown(plan), plan.digest)
+            answer = _ask(as_markdown(plan), plan.digest + plan.foreseen_digest)
         if isinstance(answer, Refused):
             raise Unsafe(
                 f"the plan for {plan.cluster} was refused: {answer.note or 'no reason given'}; nothing was done."
             )
     if any(step.ends_upgrade for step in plan.steps):
         operation().begin_upgrade()
+    operation().foreseen = plan.foreseen
     try:
         _run_steps(plan)
     except Exception:
         with suppress(BoatyardError):  # what went wrong first is what is told
             operation().observe()
         raise
+    finally:
+        operation().foreseen = None
     operation().observe()  # so that whoever asks the store sees what has become of it, also after a failure
 
 
-def converge(*verbs: Verb, expect: str | None = None, gate: Callable[[Plan], None] | None = None) -> None:
+def converge(
+    *verbs: Verb,
+    expect: str | None = None,
+    expect_resources: str | None = None,
+    gate: Callable[[Plan], None] | None = None,
+) -> None:
     """Plan and carry out until the cluster is as the spec says; `verbs` limits it to some of the steps.
 
     A control plane that breaks on the way, which the retries of its step did not outlast, is repaired by another plan.
     expect: digest of the one plan that may be carried out; `Unsafe` when another one is needed by now.
+    expect_resources: digest of what that plan showed that it touches at the provider; likewise.
     gate: called with each plan before anything of it is done; what it raises stops all.
     """
     for left in reversed(range(ROUNDS)):
@@ -110,6 +123,8 @@ def converge(*verbs: Verb, expect: str | None = None, gate: Callable[[Plan], Non
             )
         if gate is not None:
             gate(plan)
+        if expect_resources is not None:
+            plan = _foreseen(plan, expect_resources)
         try:
             run_plan(plan, agreed=expect is not None)
         except Temporary as error:
@@ -123,6 +138,17 @@ def converge(*verbs: Verb, expect: str | None = None, gate: Callable[[Plan], Non
         f"{operation().cluster.name} still does not answer after {ROUNDS} plans.",
         hint="See its journal: boatyard logs.",
     )
+
+
+def _foreseen(plan: Plan, expect: str) -> Plan:
+    """The plan with what it touches at the provider, if that is what was agreed to."""
+    plan = operation().foresee(plan)
+    if plan.foreseen_digest != expect:
+        raise Unsafe(
+            f"the plan for {plan.cluster} touches other resources by now than were agreed to. Nothing was done.",
+            hint="Plan again with --resources, and apply what that shows.",
+        )
+    return plan
 
 
 def _run_steps(plan: Plan) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boatyard.cli.output import Out
-from boatyard.errors import BoatyardError
+from boatyard.errors import BoatyardError, Unsupported
 
 if TYPE_CHECKING:
     from boatyard.drivers.base import Finding
@@ -30,16 +30,33 @@ class Planned:
     """Of a cluster to be created: what is made or mended before."""
 
 
-def plan_all(yard: "Yard", clusters: "Sequence[Cluster]") -> list[Planned]:
-    """Plans in the order of the clusters; an error of one does not keep the others from theirs."""
+def plan_all(yard: "Yard", clusters: "Sequence[Cluster]", *, resources: bool = False) -> list[Planned]:
+    """Plans in the order of the clusters; an error of one does not keep the others from theirs.
+
+    resources: with what the steps touch at the provider; `Unsupported` where no driver of the clusters can ask for it.
+    """
+    if resources:
+        _refuse_blind(clusters)
     if len(clusters) == 1:
-        return [_plan(yard, clusters[0])]
+        return [_plan(yard, clusters[0], resources)]
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(clusters))) as pool:
-        return list(pool.map(lambda cluster: _plan(yard, cluster), clusters))
+        return list(pool.map(lambda cluster: _plan(yard, cluster, resources), clusters))
 
 
-def _plan(yard: "Yard", cluster: "Cluster") -> Planned:
-    from boatyard.drivers.operation import plan_for
+def _refuse_blind(clusters: "Sequence[Cluster]") -> None:
+    from boatyard.drivers.base import Foresighted
+    from boatyard.drivers.registry import driver_class
+
+    kinds = sorted({cluster.provider.kind for cluster in clusters})
+    if kinds and not any(issubclass(driver_class(kind), Foresighted) for kind in kinds):
+        raise Unsupported(
+            f"--resources: the {' and the '.join(kinds)} driver cannot tell beforehand which resources a step touches.",
+            hint="The kops driver can; plan without --resources.",
+        )
+
+
+def _plan(yard: "Yard", cluster: "Cluster", resources: bool) -> Planned:
+    from boatyard.drivers.operation import foresee, plan_for
     from boatyard.plan.model import Verb
 
     try:
@@ -47,6 +64,8 @@ def _plan(yard: "Yard", cluster: "Cluster") -> Planned:
         plan = plan_for(driver, cluster, yard.look(driver, cluster.name), yard.settings.home)
         creates = any(step.verb is Verb.CREATE for step in plan.steps)
         first = tuple(each for each in driver.preflight() if each.repair) if creates else ()
+        if resources:
+            plan = foresee(yard, cluster, plan)
         return Planned(cluster, plan=plan, first=first)
     except BoatyardError as error:
         return Planned(cluster, error=error)

@@ -112,6 +112,12 @@ def cluster_argument(function: Run) -> Run:
     return click.argument("name", type=ClusterName(), metavar="NAME")(function)
 
 
+def resources_option(function: Run) -> Run:
+    """--resources."""
+    told = "Ask the provider which of its resources each step touches: some seconds a step."
+    return click.option("--resources", is_flag=True, help=told)(function)
+
+
 def target_argument(metavar: str, *, required: bool = True) -> Callable[[Run], Run]:
     """A file, folder or name; the metavar says which are taken."""
     return click.argument("target", type=Target(), metavar=metavar, required=required)

@@ -50,6 +50,7 @@ class Env:
     note: writes a line of its own into the journal: what was done (a verb), to what, and why.
     stopped: set when the operation is ending, or has lost its lease; whoever only waits then stops waiting, and
     programs that change something are ended.
+    foreseen: `Plan.foreseen` of the plan that was agreed to: nothing else may be done at the provider. None: not asked.
     """
 
     home: Path
@@ -60,6 +61,7 @@ class Env:
     fence: Callable[[], None] = field(default=lambda: None)
     note: Callable[[str, str, str], None] = field(default=lambda verb, target, why: None)
     stopped: threading.Event = field(default_factory=threading.Event, compare=False)
+    foreseen: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,16 @@ class Rotatable(Protocol):
 
     def rotate(self, phase: str) -> None:
         """Bring one phase about, and let every node take it up."""
+        ...
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """The provider can say beforehand which of its resources a change would touch."""
+
+    def foresee(self, plan: Plan) -> Plan:
+        """The same plan, its steps with what they create, modify and delete at the provider (`Step.resources`); of a
+        resource that several steps touch, each tells what is new with it. Reads only; seconds to minutes."""
         ...
 
 

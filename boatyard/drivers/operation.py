@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boatyard.clock import Clock, Deadline, SystemClock
-from boatyard.drivers.base import Driver, Env, MadeByProgram, Report, Upgradable
+from boatyard.drivers.base import Driver, Env, Foresighted, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
 from boatyard.drivers.upgrading import Halted, not_whole, roll_back, validate
@@ -33,6 +33,8 @@ JOURNAL = 500
 """Entries of the journal that are looked through."""
 READ_LIMIT = 60.0
 """Seconds that looking at a cluster may take."""
+FORESEE_LIMIT = 1800.0
+"""Seconds that the provider may take to say what the steps of a plan would touch."""
 
 
 Deed = Callable[[Step, Driver, Cluster, Env], None]
@@ -106,6 +108,12 @@ def plan_for(driver: Driver, cluster: Cluster, observed: Observed, base: Path) -
     return plan
 
 
+def foresee(yard: Yard, cluster: Cluster, plan: Plan) -> Plan:
+    """The plan with what its steps touch at the provider, where the driver can ask it."""
+    driver = driver_for(cluster, yard.env(FORESEE_LIMIT, f"asking what the plan for {cluster.name} touches"))
+    return driver.foresee(plan) if plan and isinstance(driver, Foresighted) else plan
+
+
 def wanting_version(cluster: Cluster, driver: Driver, observed: Observed, to: str) -> Cluster:
     """The cluster, wanting Kubernetes `to`. `Unsafe` for a way down, `Permanent` for what cannot be reached."""
     offers = driver.offers() if isinstance(driver, Upgradable) else ()
@@ -147,6 +155,8 @@ class Operation:
     report: Report = field(default=silent)
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the operation ends, in whatever way, or has lost its lease."""
+    foreseen: frozenset[str] | None = None
+    """What the plan that is carried out may touch at the provider (`Plan.foreseen`); None where it was not asked."""
     _earlier: list[Cluster] = field(default_factory=list)
     _under_way: int = 0
     _ended: threading.Condition = field(default_factory=threading.Condition)
@@ -217,6 +227,10 @@ class Operation:
     def plan(self) -> Plan:
         """From what is there now to the spec."""
         return plan_for(self.driver(), self.cluster, self.observe(), self.yard.settings.home)
+
+    def foresee(self, plan: Plan) -> Plan:
+        """The plan with what its steps touch at the provider, where the driver can ask it."""
+        return foresee(self.yard, self.cluster, plan)
 
     def plan_at(self, version: str, observed: Observed) -> Plan:
         """What an upgrade to `version` would take; changes nothing, remembers nothing."""
@@ -332,6 +346,8 @@ class Operation:
             do = partial(validate, known=self._not_whole_before())
         entry = self._begin(step.verb.value, step.target, step.reason)
         env = self.env(time_limit(step, self.cluster), str(step), report)
+        if step.resources is not None:
+            env = replace(env, foreseen=self.foreseen)
         try:
             do(step, driver_for(self.cluster, env), self.cluster, env)
         except BoatyardError as error:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -112,6 +112,21 @@ UPGRADING = (
 """What an upgrade is made of."""
 
 
+class Touched(Model):
+    """A resource at the provider that a step creates, modifies or deletes, by the provider's own preview."""
+
+    deed: Literal["create", "modify", "delete"]
+    kind: str
+    name: str
+    fields: tuple[str, ...] = ()
+    """Names of the fields that change, of one that is modified. Never their values: they may hold secrets."""
+    explained: bool = True
+    """Is it what the step is for? One that is not makes the step be refused when its turn comes."""
+
+    def __str__(self) -> str:
+        return f"{self.deed} {self.kind}/{self.name}"
+
+
 class Step(Model):
     """One thing to do. `after` holds the ids of the steps that must have ended well before it may start."""
 
@@ -127,6 +142,8 @@ class Step(Model):
     """What cannot be undone once it is done, and why; None where it can be."""
     ends_upgrade: bool = False
     """The last step of an upgrade: with it nothing of the upgrade is owed any more."""
+    resources: tuple[Touched, ...] | None = None
+    """What it touches at the provider; None where the provider was not asked, or cannot tell."""
     expected: Duration = timedelta(seconds=5)
 
     def __str__(self) -> str:
@@ -176,6 +193,19 @@ class Plan(Model):
         ]
         text = json.dumps([self.cluster, self.provider, self.incomplete, told], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def foreseen(self) -> frozenset[str] | None:
+        """`modify LaunchTemplate/web.k8s.example.com` …: all that the provider's previews told of its steps. None where
+        it was not asked. Not part of the digest: the provider may tell more, or less, when the time comes."""
+        asked = [step.resources for step in self.steps if step.resources is not None]
+        return frozenset(str(one) for some in asked for one in some) if asked else None
+
+    @property
+    def foreseen_digest(self) -> str:
+        """Names `foreseen` in a few letters; "" where the provider was not asked."""
+        told = self.foreseen
+        return "" if told is None else hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest()[:12]
 
     @property
     def empty(self) -> bool:

@@ -2,12 +2,16 @@
 
 import json
 import shlex
+from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 
-from boatyard.plan.model import Plan, Step, Verb, nodes
+from boatyard.plan.model import Plan, Step, Touched, Verb, nodes
 from boatyard.spec.types import format_duration
 
 SIGNS = {"create": "+", "wake": "+", "repair": "~", "hibernate": "-", "delete": "-", "remove": "-", "deploy": "+"}
+_NAMED = 6
+"""So many new resources of a step are named; of more, only their kinds are counted."""
 SIGNS |= {"prepare": "+", "validate": "=", "pause": "="}
 
 
@@ -46,6 +50,7 @@ def as_text(plan: Plan) -> str:
             lines.append(f"      disrupts: {step.disrupts}")
         if step.no_way_back:
             lines.append(f"      no way back: {step.no_way_back}")
+        lines += [f"      {line}" for line in _touched(step)]
     if plan.incomplete:
         lines.append("What else differs can be told once it answers; a second plan will show it.")
     return "\n".join(lines)
@@ -61,9 +66,33 @@ def as_markdown(plan: Plan) -> str:
             lines.append(f"  - disrupts: {step.disrupts}")
         if step.no_way_back:
             lines.append(f"  - **no way back**: {step.no_way_back}")
+        lines += [f"  - {line}" for line in _touched(step)]
     if plan.incomplete:
         lines += ["", "What else differs can be told once it answers; a second plan will show it."]
     return "\n".join(lines)
+
+
+def _touched(step: Step) -> Iterator[str]:
+    """`modifies LaunchTemplate/web.k8s.example.com (ImageID, UserData)`: a line a resource; many new ones by kind."""
+    if step.resources is None:
+        return
+    if not step.resources:
+        yield "touches no further resource"
+    new = [one for one in step.resources if one.deed == "create" and one.explained]
+    if len(new) > _NAMED:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(one.kind for one in new).items()))
+        yield f"creates {len(new)} resources: {kinds}"
+    for one in step.resources:
+        if len(new) <= _NAMED or one not in new:
+            yield _resource(one)
+
+
+def _resource(one: Touched) -> str:
+    fields = f" ({', '.join(one.fields)})" if one.fields else ""
+    refused = "" if one.explained else ", which this step does not explain: it would be refused"
+    return (
+        f"{one.deed.removesuffix('y')}{'ies' if one.deed == 'modify' else 's'} {one.kind}/{one.name}{fields}{refused}"
+    )
 
 
 def _detail(step: Step) -> str:

@@ -145,9 +145,12 @@ def test_a_cluster_made_by_plain_kops_is_adopted_unchanged_and_lives_on(
     name = "nodes-us-east-1a"
     spec["pools"][0]["max"] = 4
     file.write_text(yaml.safe_dump(spec, sort_keys=False))
-    (plan,) = json.loads(run("plan", str(file), "--json", code=2).stdout)["plans"]
-    assert [(step["verb"], step["target"]) for step in plan["steps"]] == [("scale pool", name)]
-    run("apply", str(file), "--yes")
+    (plan,) = json.loads(run("plan", str(file), "--resources", "--json", code=2).stdout)["plans"]
+    (step,) = plan["steps"]
+    assert (step["verb"], step["target"]) == ("scale pool", name)
+    group = {"deed": "modify", "kind": "AutoscalingGroup", "name": f"{name}.k8s.example.com", "fields": ["MaxSize"]}
+    assert step["resources"] == [group | {"explained": True}]
+    assert f"modifies AutoscalingGroup/{name}" in run("apply", str(file), "--resources", "--yes").stdout
     run("scale", "k8s.example.com", f"{name}=3")
     assert json.loads(run("validate", "k8s.example.com", "--json").stdout)["ok"] is True
     run("delete", "k8s.example.com", "--yes")

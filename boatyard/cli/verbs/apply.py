@@ -8,7 +8,7 @@ import click
 from boatyard.cli.fleet_rules import keep
 from boatyard.cli.output import Out
 from boatyard.cli.remember import remember
-from boatyard.cli.verb import target_argument, verb
+from boatyard.cli.verb import resources_option, target_argument, verb
 from boatyard.errors import BoatyardError, Unsafe
 
 if TYPE_CHECKING:
@@ -23,14 +23,16 @@ ROUNDS = 3
 @verb("boatyard apply demo.yaml", "boatyard apply fleet/ --yes     # every cluster of the folder")
 @target_argument("FILE|FOLDER|NAME")
 @click.option("--yes", is_flag=True, help="Do not ask; needed for disruptive steps where nobody can be asked.")
-def command(out: Out, target: str, yes: bool) -> None:
+@resources_option
+def command(out: Out, target: str, yes: bool, resources: bool) -> None:
     """Show what differs from the spec, ask, and carry out that plan and nothing else.
 
     Where there is no terminal to ask on, steps that disrupt nobody go ahead, and disruptive ones need --yes.
+    With --resources, nothing is touched in the cloud that the plan did not show.
     """
     documents: dict[str, dict[str, object]] = {}
     for again in range(ROUNDS):
-        planned, fleet = _plan(out, target, None if again == 0 else set(documents))
+        planned, fleet = _plan(out, target, None if again == 0 else set(documents), resources)
         todo = [each for each in planned if each.plan]
         if again == 0:
             for each in planned:
@@ -48,14 +50,15 @@ def command(out: Out, target: str, yes: bool) -> None:
     out.emit({"results": [documents[name] for name in sorted(documents)]})
 
 
-def _plan(out: Out, target: str, only: set[str] | None) -> "tuple[list[Planned], Fleet | None]":
+def _plan(out: Out, target: str, only: set[str] | None, resources: bool) -> "tuple[list[Planned], Fleet | None]":
     """Plan, and show it. only: the clusters of a second round."""
     from boatyard.cli import plans
     from boatyard.cli.looking import chosen, looking
 
     with looking() as yard:
         clusters, fleet = chosen(target, yard.store)
-        planned = plans.plan_all(yard, [each for each in clusters if only is None or each.name in only])
+        chosen_now = [each for each in clusters if only is None or each.name in only]
+        planned = plans.plan_all(yard, chosen_now, resources=resources)
     error = plans.failure(planned)
     if not out.json and not (error and len(planned) == 1):
         plans.show(out, planned)
@@ -114,6 +117,8 @@ def _one(out: Out, session: "Session", planned: "Planned") -> dict[str, object]:
     if plan is None:
         raise TypeError(f"no plan for {cluster.name}")
     given = {"cluster": cluster, "expect": plan.digest}
+    if plan.foreseen is not None:
+        given["expect_resources"] = plan.foreseen_digest
     ran = session.call("apply", "apply_cluster", cluster.name, given, hide=(as_text(plan),))
     session.progress.note(f"{cluster.name} is as that plan says.")
     return ran.document(cluster.name, "apply", digest=plan.digest)

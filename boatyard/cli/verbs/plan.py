@@ -1,16 +1,18 @@
 """`boatyard plan`."""
 
 from boatyard.cli.output import Out
-from boatyard.cli.verb import target_argument, verb
+from boatyard.cli.verb import resources_option, target_argument, verb
 
 
 @verb(
     "boatyard plan demo.yaml",
     "boatyard plan fleet/          # every cluster of the folder",
     "boatyard plan demo --json",
+    "boatyard plan shop.yaml --resources    # with what each step touches in the cloud",
 )
 @target_argument("FILE|FOLDER|NAME")
-def command(out: Out, target: str) -> int:
+@resources_option
+def command(out: Out, target: str, resources: bool) -> int:
     """Show what differs between a cluster and its spec, and the steps that would mend it. Changes nothing.
 
     Exit code 0: nothing to do; 2: there are changes; others: see docs/cli.md.
@@ -21,7 +23,7 @@ def command(out: Out, target: str) -> int:
 
     with looking() as yard:
         wanted, fleet = chosen(target, yard.store)
-        planned = plans.plan_all(yard, wanted)
+        planned = plans.plan_all(yard, wanted, resources=resources)
     error = plans.failure(planned) if len(planned) == 1 else None
     if error is not None:
         raise error

@@ -13,6 +13,7 @@ from boatyard.drivers.kops import guard
 from boatyard.drivers.kops.guard import Scope
 from boatyard.drivers.kops.parse import Preview
 from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.spec import BASTIONS
 from boatyard.drivers.kops.waiting import in_time
 from boatyard.errors import Permanent, Unsafe
 
@@ -56,8 +57,18 @@ def arrived(reach: Reach) -> None:
 
 def _update(reach: Reach, preview: Preview, only: Sequence[str]) -> None:
     reach.fleet.templates.ask(one.name for one in preview.modify if one.kind == "LaunchTemplate")
-    reach.kops.update(only)
+    reach.kops.update(with_bastions(reach, only))
     arrived(reach)
+
+
+def with_bastions(reach: Reach, only: Sequence[str]) -> list[str]:
+    """The groups to apply something to, and the bastions.
+
+    Where the chosen groups hold none, kOps (1.36.2, observed) takes the cluster for one without, and would open SSH to
+    every node.
+    """
+    more = [BASTIONS] if only and reach.provider.bastion is not None and BASTIONS not in only else []
+    return [*only, *more]
 
 
 def tell(reach: Reach, preview: Preview) -> None:
@@ -83,11 +94,20 @@ def told(preview: Preview) -> list[str]:
 
 def explained(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> Preview:
     """What kOps would do. `Unsafe` names what the step does not explain."""
-    preview = reach.kops.preview(only)
+    preview = reach.kops.preview(with_bastions(reach, only))
     if strange := scope.unexplained(preview):
-        more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
         raise Unsafe(
-            f"{scope.step}: kOps would also {', '.join(strange[:_NAMED])}{more}, which this step does not explain.",
+            f"{scope.step}: kOps would also {_some(strange)}, which this step does not explain.",
             hint=f"Run `kops update cluster {reach.name}` to see all of it; settle that first.",
         )
+    if reach.env.foreseen is not None and (strange := guard.unforeseen(preview, reach.env.foreseen)):
+        raise Unsafe(
+            f"{scope.step}: kOps would also {_some(strange)}, which the plan did not show.",
+            hint="Plan again with --resources, and apply what that shows.",
+        )
     return preview
+
+
+def _some(strange: Sequence[str]) -> str:
+    more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
+    return f"{', '.join(strange[:_NAMED])}{more}"

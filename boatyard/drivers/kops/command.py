@@ -62,6 +62,22 @@ class Kops:
         self._environment = environment
         self._secrets: tuple[str, ...] = ()
 
+    def elsewhere(self, folder: Path) -> "Kops":
+        """The same kOps on a state store in a folder of this machine; its changes there are no changes of the cluster.
+
+        kOps takes the cluster's and groups' documents, and add-ons, from the state store; keys and files from where the
+        record's `configBase` and `keyStore` say (kOps 1.36.2, observed: `update` without `--yes` writes nothing).
+        """
+        return Kops(
+            self.program,
+            name=self.name,
+            state_store=folder.as_uri(),
+            region=self.region,
+            deadline=self.deadline,
+            folder=self.folder,
+            environment=self._environment,
+        )
+
     # looking
 
     def version(self) -> str:

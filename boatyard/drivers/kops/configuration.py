@@ -41,10 +41,10 @@ def configure(reach: Reach, agreed: Sequence[str]) -> None:
 def _record(reach: Reach, record: Record) -> None:
     """The documents as the spec says, and applied."""
     scope = guard.settings(f"configuring {reach.name}")
-    documents = _documents(reach, record)
-    if any(each not in record.documents for each in documents):
+    wanted = documents(reach, record)
+    if any(each not in record.documents for each in wanted):
         with changes.changing(reach, scope):
-            reach.kops.replace(documents)
+            reach.kops.replace(wanted)
     else:
         changes.apply(reach, scope)
 
@@ -69,7 +69,7 @@ def roll(reach: Reach, record: Record) -> None:
             rolling.pool(name, surge)
 
 
-def _documents(reach: Reach, record: Record) -> list[Document]:
+def documents(reach: Reach, record: Record) -> list[Document]:
     """The cluster's document and those of all groups but pools, which have steps of their own."""
     known = {(each["kind"], each["metadata"]["name"]): each for each in record.documents}
     found = []

@@ -4,6 +4,7 @@ Pools are registered and started with the control plane, as kOps does it: their 
 here for the control plane alone; `create_pool` waits for each pool.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from boatyard.drivers.kops import changes, guard, render
@@ -90,19 +91,21 @@ def _register(reach: Reach, record: Record, fleet: dict[str, ScalingGroup]) -> N
     if record.cluster is None:
         reach.env.report(f"registering {reach.name} in {reach.provider.state_store}")
         reach.kops.create(wanted)
-    else:
-        keeps_images = record.version == version
-        known = {_name(each): each if keeps_images else _without_image(each) for each in record.documents}
-        told = render.differences(wanted, record.documents)
-        if told:
-            reach.env.report(f"{reach.name} was registered but never made: taking it up")
-            reach.store.snapshot(reach.env.clock.now())
-            merged = [render.merged(each, known[_name(each)]) if _name(each) in known else each for each in wanted]
-            reach.kops.replace(merged)
-            for name in told.extra:  # of an earlier spec: what was never made has no machines to lose
-                reach.kops.delete_group(name)
+    elif told := render.differences(wanted, record.documents):
+        reach.env.report(f"{reach.name} was registered but never made: taking it up")
+        reach.store.snapshot(reach.env.clock.now())
+        reach.kops.replace(taken_up(record, wanted, version))
+        for name in told.extra:  # of an earlier spec: what was never made has no machines to lose
+            reach.kops.delete_group(name)
     if reach.provider.ssh_key is not None:
         reach.kops.add_ssh_key(Path(reach.provider.ssh_key).expanduser())
+
+
+def taken_up(record: Record, wanted: Sequence[Document], version: str) -> list[Document]:
+    """What is wanted, laid over what was registered and never made."""
+    keeps_images = record.version == version
+    known = {_name(each): each if keeps_images else _without_image(each) for each in record.documents}
+    return [render.merged(each, known[_name(each)]) if _name(each) in known else each for each in wanted]
 
 
 def _without_image(document: Document) -> Document:

@@ -169,6 +169,13 @@ class Driver:
 
         configure(self._reach, changes)
 
+    # Foresighted
+
+    def foresee(self, plan: Plan) -> Plan:
+        from boatyard.drivers.kops.foresight import foresee
+
+        return foresee(self._reach, plan)
+
     # Rotatable
 
     def rotation(self) -> Sequence[str]:

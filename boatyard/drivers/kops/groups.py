@@ -59,7 +59,7 @@ class Groups:
         record = self._record()
         if name not in record.groups:
             raise NotFound(f"cluster {self._reach.name} has no pool named {name}.")
-        lowest, highest = self._wanted_bounds(record, name, count)
+        lowest, highest = wanted_bounds(self._reach, record, name, count)
         scene = self._look()
         group = scene.group(name)
         if group is None:
@@ -112,11 +112,9 @@ class Groups:
 
     def record_pool(self, record: Record, pool: Pool, scope: guard.Scope) -> None:
         """The pool's group as the spec says, and applied. Other groups stay as they are."""
-        stored = record.groups.get(pool.name)
-        wanted = self._document(record, pool)
-        document = wanted if stored is None else render.merged(wanted, stored)
+        document = pool_document(self._reach, record, pool)
         refuse_ahead(self._reach, record, self._look())
-        if stored is None or document != stored:
+        if document != record.groups.get(pool.name):
             with changes.changing(self._reach, scope, [pool.name]):
                 self._reach.kops.replace([document])
         else:
@@ -134,33 +132,19 @@ class Groups:
             raise NotFound(f"there is no cluster {self._reach.name} in {self._reach.provider.state_store}.")
         return record
 
-    def _document(self, record: Record, pool: Pool) -> Document:
-        others = tuple(each for each in self._reach.cluster.pools if each.name != pool.name)
-        cluster = self._reach.cluster.model_copy(update={"pools": (*others, pool)})
-        made = render.manifests(cluster, record.version or "")
-        return next(each for each in made if each["metadata"]["name"] == pool.name and "role" in each["spec"])
-
     def _look(self) -> Scene:
         return look(self._reach, self.client)
-
-    def _wanted_bounds(self, record: Record, name: str, count: int) -> tuple[int, int]:
-        """What the spec says, else what is registered, in any case with room for `count`."""
-        pool, spec = self._reach.cluster.pool(name), record.groups[name]["spec"]
-        lowest = pool.min if pool is not None else int(spec.get("minSize") or 0)
-        highest = pool.upper if pool is not None else int(spec.get("maxSize") or 0)
-        return min(lowest, count), max(highest, count)
 
     def _bounds(self, name: str, lowest: int, highest: int) -> None:
         """Registered and applied; a no-op when they are so."""
         record = self._record()
         document = record.groups[name]
-        spec = document["spec"]
         scope = guard.groups(f"scaling pool {name}", [name])
         group = self._reach.fleet.read().get(name)
-        if (int(spec.get("minSize") or 0), int(spec.get("maxSize") or 0)) != (lowest, highest):
+        if bounds_of(document) != (lowest, highest):
             refuse_ahead(self._reach, record, self._look())
             with changes.changing(self._reach, scope, [name]):
-                self._reach.kops.replace([merge(document, {"spec": {"minSize": lowest, "maxSize": highest}})])
+                self._reach.kops.replace([bounded(document, lowest, highest)])
         elif group is None or (group.minimum, group.maximum) != (lowest, highest):
             refuse_ahead(self._reach, record, self._look())
             changes.apply(self._reach, scope, [name])
@@ -246,6 +230,34 @@ class Groups:
 
         with watching(self._reach.env, self.client, NODES) as lookout:
             lookout.until(left)
+
+
+def pool_document(reach: Reach, record: Record, pool: Pool) -> Document:
+    """The pool's group as the spec says, at the registered version."""
+    others = tuple(each for each in reach.cluster.pools if each.name != pool.name)
+    made = render.manifests(reach.cluster.model_copy(update={"pools": (*others, pool)}), record.version or "")
+    wanted = next(each for each in made if each["metadata"]["name"] == pool.name and "role" in each["spec"])
+    stored = record.groups.get(pool.name)
+    return wanted if stored is None else render.merged(wanted, stored)
+
+
+def bounds_of(document: Document) -> tuple[int, int]:
+    """Fewest and most machines of a group."""
+    return int(document["spec"].get("minSize") or 0), int(document["spec"].get("maxSize") or 0)
+
+
+def bounded(document: Document, lowest: int, highest: int) -> Document:
+    """The group with these bounds."""
+    found: Document = merge(document, {"spec": {"minSize": lowest, "maxSize": highest}})
+    return found
+
+
+def wanted_bounds(reach: Reach, record: Record, name: str, count: int) -> tuple[int, int]:
+    """What the spec says, else what is registered, in any case with room for `count`."""
+    pool, (lowest, highest) = reach.cluster.pool(name), bounds_of(record.groups[name])
+    if pool is not None:
+        lowest, highest = pool.min, pool.upper
+    return min(lowest, count), max(highest, count)
 
 
 def refuse_ahead(reach: Reach, record: Record, scene: Scene) -> None:

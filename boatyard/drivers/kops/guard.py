@@ -1,11 +1,14 @@
 """Nothing is applied that the step in hand does not explain: each change `kops update cluster` would make is judged."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from boatyard.drivers.kops.parse import Change, Preview
+from boatyard.drivers.kops.spec import BASTIONS
 
 Explains = Callable[[Change], bool]
+Verb = Literal["create", "modify", "delete"]
 
 _FILES = frozenset({"ManagedFile", "AddonManifest", "BootstrapChannel"})
 """Objects in the state store that kOps writes anew from its own templates; they touch no resource in the cloud."""
@@ -38,14 +41,11 @@ class Scope:
 
     def unexplained(self, preview: Preview) -> list[str]:
         """`delete Subnet/a.example.com` …; [] when the step explains all of it."""
-        found: list[str] = []
-        for verb, changes, explains in (
-            ("create", preview.create, self.create),
-            ("modify", preview.modify, self.modify),
-            ("delete", preview.delete, self.delete),
-        ):
-            found += [f"{verb} {one.kind}/{one.name}" for one in changes if not explains(one) and touches(verb, one)]
-        return found
+        return [f"{verb} {one.kind}/{one.name}" for verb, one in touched(preview) if not self.explains(verb, one)]
+
+    def explains(self, verb: Verb, change: Change) -> bool:
+        """Is this what the step is for?"""
+        return {"create": self.create, "modify": self.modify, "delete": self.delete}[verb](change)
 
 
 def whole(step: str) -> Scope:
@@ -72,8 +72,9 @@ def groups(step: str, names: Iterable[str]) -> Scope:
 
 
 def versions(step: str, names: Iterable[str]) -> Scope:
-    """Another Kubernetes in these groups: what add-ons of another version may do comes with it."""
-    inner = groups(step, names)
+    """Another Kubernetes in these groups, and the bastions' image for it: what add-ons of another version may do comes
+    with it."""
+    inner = groups(step, [*names, BASTIONS])
 
     def explains(one: Change) -> bool:
         return inner.modify(one) or one.kind == "IAMRolePolicy"
@@ -88,7 +89,7 @@ def _group(change: Change) -> str:
     return change.name.partition(".")[0]
 
 
-def touches(verb: str, change: Change) -> bool:
+def touches(verb: Verb, change: Change) -> bool:
     """Not what kOps shows again and again without effect, where AWS tells a key's print or a subnet's naming otherwise
     than it was given (recorded: each preview of an unchanged cluster on the emulated account)."""
     if verb != "modify":
@@ -98,6 +99,23 @@ def touches(verb: str, change: Change) -> bool:
     return change.kind != "Subnet" or set(change.fields) != {"ResourceBasedNaming"}
 
 
+def touched(preview: Preview) -> Iterator[tuple[Verb, Change]]:
+    """What it would do, without what is shown each time and has no effect."""
+    verbs: tuple[tuple[Verb, tuple[Change, ...]], ...] = (
+        ("create", preview.create),
+        ("modify", preview.modify),
+        ("delete", preview.delete),
+    )
+    for verb, changes in verbs:
+        yield from ((verb, one) for one in changes if touches(verb, one))
+
+
 def effect(preview: Preview) -> bool:
     """Would it do anything at all?"""
-    return bool(preview.create or preview.delete) or any(touches("modify", one) for one in preview.modify)
+    return any(True for _ in touched(preview))
+
+
+def unforeseen(preview: Preview, foreseen: frozenset[str]) -> list[str]:
+    """What a plan that showed resources did not show; files in the state store apart, which kOps writes anew."""
+    told = [(f"{verb} {one.kind}/{one.name}", one) for verb, one in touched(preview)]
+    return [text for text, one in told if text not in foreseen and one.kind not in _FILES]

@@ -119,6 +119,16 @@ class Store:
                 kops=(version.result() or "").strip(),
             )
 
+    def originals(self) -> dict[str, bytes]:
+        """`NAME/config`, `NAME/instancegroup/…`, `NAME/clusteraddons/…` → what they hold: what kOps itself takes
+        from the state store, all else being found by the record's own addresses."""
+        below = f"{self._prefix}{self.name}/"
+        with ThreadPoolExecutor(_PARALLEL) as threads:
+            folders = threads.map(self._keys, [f"{below}{folder}/" for folder in ("instancegroup", "clusteraddons")])
+            keys = [f"{below}config", *(key for found in folders for key in found)]
+            contents = zip(keys, threads.map(self._bytes, keys), strict=True)
+            return {key.removeprefix(self._prefix): each for key, each in contents if each is not None}
+
     def mark_deleting(self) -> None:
         """From now on what is found of it is to go."""
         self._fence()

@@ -25,7 +25,7 @@ def upgrade_control_plane(reach: Reach, to: str) -> None:
         scene = look(reach, client)
         current = running(reach, record, scene)
         one_step(reach.name, current, to)
-        target = _target(reach, record, current, to)
+        target = target_version(reach, record, current, to)
         if target != record.version:
             reach.env.report(f"{reach.name}: Kubernetes {current} → {target}, control plane first")
             scope = guard.versions(f"upgrading the control plane to {target}", record.control_plane)
@@ -36,7 +36,9 @@ def upgrade_control_plane(reach: Reach, to: str) -> None:
             changes.apply(reach, scope, record.control_plane)  # an upgrade that was cut off
         else:
             changes.arrived(reach)
-        Rolling(reach, client, drain_timeout=drain_timeout(reach)).control_plane(record.control_plane, target)
+        rolling = Rolling(reach, client, drain_timeout=drain_timeout(reach))
+        rolling.control_plane(record.control_plane, target)
+        rolling.bastions(record.of_role("Bastion"))
 
 
 def upgrade_pool(
@@ -76,8 +78,11 @@ def drain_timeout(reach: Reach) -> float:
     return reach.cluster.policy.upgrade.drain_timeout.total_seconds()
 
 
-def _target(reach: Reach, record: Record, current: str, to: str) -> str:
-    """The full version. A minor that is registered already has one; the minor that runs is not changed by itself."""
+def target_version(reach: Reach, record: Record, current: str, to: str) -> str:
+    """The full version to go to from `current`.
+
+    A minor that is registered already has one; the minor that runs is not changed by itself.
+    """
     if Version.parse(to).patch is not None:
         return full_version(reach, to) if to != record.version else to
     for known in (record.version or current, current):

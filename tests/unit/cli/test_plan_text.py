@@ -3,15 +3,17 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from boatyard.cli.output import Out
-from boatyard.cli.plans import Planned, document, failure, show
-from boatyard.errors import NotFound, Unsafe
+from boatyard.cli.plans import Planned, document, failure, plan_all, show
+from boatyard.drivers.operation import Yard
+from boatyard.errors import NotFound, Unsafe, Unsupported
 from boatyard.plan.compute import compute, deletion, scaling
-from boatyard.plan.model import Observed, ObservedPool, Phase, Verb
-from boatyard.plan.render import as_text
+from boatyard.plan.model import Observed, ObservedPool, Phase, Touched, Verb
+from boatyard.plan.render import as_markdown, as_text
 from boatyard.spec.models import Cluster
 
 FOLDER = Path(__file__).parents[2] / "cases" / "plan"
@@ -140,3 +142,31 @@ def test_a_digest_follows_what_is_done_not_why_or_how_long():
     assert plan.digest == other_words.digest
     assert plan.digest != other_deeds.digest
     assert plan.digest != compute(cluster(name="b"), observed, {}, TIMES).digest
+
+
+def test_what_steps_touch_is_told_below_them_and_is_no_part_of_what_is_named():
+    plan = compute(*CASES["upgrade"], {}, TIMES)
+    first, second, *others = plan.steps
+    new = [Touched(deed="create", kind="Subnet", name=f"{at}.shop") for at in range(7)]
+    old = [
+        Touched(deed="modify", kind="LaunchTemplate", name="web.shop", fields=("ImageID", "UserData")),
+        Touched(deed="delete", kind="Vpc", name="shop", explained=False),
+    ]
+    asked = [first.model_copy(update={"resources": (*new, *old)}), second.model_copy(update={"resources": ()})]
+    told = plan.model_copy(update={"steps": (*asked, *others)})
+    for text in (as_text(told), as_markdown(told)):
+        assert "creates 7 resources: 7 Subnet" in text
+        assert "modifies LaunchTemplate/web.shop (ImageID, UserData)" in text
+        assert "deletes Vpc/shop, which this step does not explain: it would be refused" in text
+        assert text.count("touches no further resource") == 1
+    assert told.digest == plan.digest
+    assert (plan.foreseen, plan.foreseen_digest) == (None, "")
+    assert told.foreseen is not None
+    assert "modify LaunchTemplate/web.shop" in told.foreseen
+    fewer = told.model_copy(update={"steps": (asked[1], asked[1].model_copy(update={"id": "again"}))})
+    assert len({fewer.foreseen_digest, told.foreseen_digest, ""}) == 3
+
+
+def test_resources_are_refused_where_no_driver_can_tell_of_them():
+    with pytest.raises(Unsupported, match="the kwok driver cannot tell beforehand"):
+        plan_all(cast(Yard, None), [cluster()], resources=True)

@@ -161,6 +161,24 @@ def test_an_instance_type_is_offered_in_its_zones(ec2: Any) -> None:
     assert {each["InstanceType"] for each in found} == {"t3.medium"}
 
 
+def test_root_volumes_are_provisioned_as_the_template_says(ec2: Any, scaling: Any, network: Network) -> None:
+    group = Group(ec2, scaling, network)
+    ebs = {"VolumeType": "io2", "VolumeSize": 80, "Iops": 2000, "Encrypted": True}
+    data = template_data(ec2, network) | {"BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": ebs}]}
+    ec2.create_launch_template_version(LaunchTemplateId=group.template, LaunchTemplateData=data)
+    before = group.ids
+    ec2.terminate_instances(InstanceIds=before[:1])
+    (new,) = set(group.ids) - set(before)
+    (volume,) = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [new]}])["Volumes"]
+    assert {name: volume[name] for name in ("VolumeType", "Size", "Iops", "Encrypted")} == {
+        "VolumeType": "io2",
+        "Size": 80,
+        "Iops": 2000,
+        "Encrypted": True,
+    }
+    group.delete()
+
+
 def test_an_instance_may_be_ended_twice(group: Group) -> None:
     gone = group.ids[0]
     for _ in range(2):

@@ -1,6 +1,6 @@
 """What moto 5.2 lacks or does otherwise than AWS, where kOps meets it. Put in place once, before the server starts."""
 
-from boatyard.sandbox.aws.extension import balancers, groups, iam, keys, network, offers, tags
+from boatyard.sandbox.aws.extension import balancers, disks, groups, iam, keys, network, offers, tags
 
 __all__ = ["install"]
 
@@ -12,6 +12,7 @@ def install() -> None:
     global _done
     if not _done:
         balancers.install()
+        disks.install()
         groups.install()
         iam.install()
         keys.install()

@@ -7,13 +7,19 @@ from pathlib import Path
 
 from standin import create, delete, groups, keysets, kubeconfig, look, rolling, update, validate
 from standin.main import Command, Given
-from standin.say import Fail, Odd, out
-from standin.store import Document, Store
+from standin.say import Fail, Odd, log, out
+from standin.store import Document, Folder, Store
 from standin.world import cloud_name, role
 
 
-def _store(given: Given) -> Store:
-    return Store(given.get("state", [os.environ.get("KOPS_STATE_STORE", "")])[0])
+def _store(given: Given, folder: bool = False) -> Store:
+    """folder: may it be one, `file://…`?"""
+    found = Store(given.get("state", [os.environ.get("KOPS_STATE_STORE", "")])[0])
+    if isinstance(found, Folder):
+        if not folder:
+            raise Odd("this command on a state store in a folder")
+        log("factory.go:152", "The local filesystem state store is not functional for running clusters", "W")
+    return found
 
 
 def _one(given: Given, name: str, default: str = "") -> str:
@@ -96,7 +102,7 @@ def _update(places: Sequence[str], given: Given) -> None:
     if wanted not in ("true", "false"):
         raise Odd(f"--create-kube-config={wanted}")
     chosen = {"yes": "yes" in given, "create_config": wanted == "true", "admin": _one(given, "admin"), "only": only}
-    update.run(_store(given), _name(places, given), **chosen)  # type: ignore[arg-type]
+    update.run(_store(given, folder=True), _name(places, given), **chosen)  # type: ignore[arg-type]
 
 
 def _export(places: Sequence[str], given: Given) -> None:
@@ -167,11 +173,11 @@ def _keys(places: Sequence[str], given: Given, do: str) -> None:
 
 
 def _add_ssh_key(places: Sequence[str], given: Given) -> None:
-    create.add_ssh_key(_store(given), _name(places, given), Path(_one(given, "i")))
+    create.add_ssh_key(_store(given, folder=True), _name(places, given), Path(_one(given, "i")))
 
 
 def _replace(_: Sequence[str], given: Given) -> None:
-    create.replace(_store(given), _input(given), "force" in given)
+    create.replace(_store(given, folder=True), _input(given), "force" in given)
 
 
 def _get_keypairs(places: Sequence[str], given: Given) -> None:
@@ -192,7 +198,7 @@ _CREATE = (
 )
 COMMANDS = (  # one line a command, so that it reads as the table it is
     Command("create cluster", (0, 1), f"{_BOTH} {_CREATE}", _create_cluster),
-    Command("create", (0, 0), "f:value filename:value", lambda _, g: create.from_manifests(_store(g), _input(g))),
+    Command("create", (0, 0), "f:value filename:value", lambda _, g: create.from_manifests(_store(g, True), _input(g))),
     Command("create sshpublickey", (0, 1), f"{_BOTH} i:value", _add_ssh_key),
     Command("create keypair", (1, 1), _BOTH, lambda p, g: _keys(p, g, "create")),
     Command("promote keypair", (1, 2), _BOTH, lambda p, g: _keys(p, g, "promote")),

@@ -13,7 +13,7 @@ from standin import channel, fields, update
 from standin.aws import Aws
 from standin.groups import DEFAULT_TYPE
 from standin.say import Fail, Odd, log, out
-from standin.store import Document, Store
+from standin.store import Document, Store, ssh_keys
 from standin.world import World
 
 API = "kops.k8s.io/v1alpha2"
@@ -205,7 +205,7 @@ def replace(store: Store, text: str, force: bool) -> None:
 
 
 def add_ssh_key(store: Store, name: str, path: Path) -> None:
-    store.found(name)
+    kept, folder = ssh_keys(store.found(name), store)
     try:
         public = path.read_bytes()
     except OSError as error:
@@ -213,7 +213,7 @@ def add_ssh_key(store: Store, name: str, path: Path) -> None:
     import base64
 
     digest = hashlib.md5(base64.b64decode(public.split()[1]), usedforsecurity=False).hexdigest()
-    store.write(f"{name}/pki/ssh/public/admin/{digest}", public)
+    kept.write(f"{folder}/{digest}", public)
 
 
 def edit(document: Document, sets: list[str]) -> Document:

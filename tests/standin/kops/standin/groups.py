@@ -8,7 +8,7 @@ from typing import Any
 from standin import api, channel, contents
 from standin.aws import tag_list
 from standin.say import Fail, Field, flag, tags
-from standin.store import Document
+from standin.store import Document, ssh_keys
 from standin.world import Task, World, cloud_name, decoded, role
 
 DEFAULT_TYPE = "t3.medium"
@@ -98,10 +98,10 @@ def _volume(world: World, etcd: str, member: dict[str, Any], members: list[dict[
 
 def ssh_key(world: World) -> tuple[str, bytes] | None:
     """Name of the key pair, and its public key."""
-    folder = f"{world.name}/pki/ssh/public/admin"
-    if not (kept := world.aws.look("ssh", lambda: world.store.names(folder))):
+    store, folder = ssh_keys(world.cluster, world.store)
+    if not (kept := world.aws.look("ssh", lambda: store.names(folder))):
         return None
-    public = world.aws.look("ssh key", lambda: world.store.read(f"{folder}/{kept[0]}"))
+    public = world.aws.look("ssh key", lambda: store.read(f"{folder}/{kept[0]}"))
     digest = hashlib.md5(_blob(public), usedforsecurity=False).hexdigest()
     shown = ":".join(digest[at : at + 2] for at in range(0, 32, 2))
     return f"kubernetes.{world.name}-{shown}", public

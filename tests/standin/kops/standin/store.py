@@ -2,7 +2,9 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from botocore.config import Config
@@ -50,7 +52,10 @@ def dump(document: Any) -> str:
 
 
 class Store:
-    """S3, by the variables of its own that kOps reads for an emulated one."""
+    """S3, by the variables of its own that kOps reads for an emulated one; or a folder (`file://`, see `Folder`)."""
+
+    def __new__(cls, url: str) -> "Store":
+        return super().__new__(Folder if url.startswith("file://") else cls)
 
     def __init__(self, url: str) -> None:
         if not url:
@@ -166,3 +171,41 @@ class Store:
         if bare:
             meta = {key: value for key, value in meta.items() if key != "labels"}
         self.write(path, yaml.safe_dump({**document, "metadata": meta}))
+
+
+class Folder(Store):
+    """A state store in a folder: the documents are taken from it and written to it; keys and files are where the
+    cluster's `configBase` and `keyStore` say (the real one on the sandbox, source)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._path = Path(unquote(urlsplit(url).path))
+
+    def read(self, path: str) -> bytes | None:
+        found = self._path / path
+        return found.read_bytes() if found.is_file() else None
+
+    def write(self, path: str, text: str | bytes) -> None:
+        found = self._path / path
+        found.parent.mkdir(parents=True, exist_ok=True)
+        found.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def names(self, folder: str) -> list[str]:
+        start = self._path / folder
+        return [found.relative_to(start).as_posix() for found in sorted(start.rglob("*")) if found.is_file()]
+
+    def remove_file(self, path: str) -> None:
+        (self._path / path).unlink(missing_ok=True)
+
+
+def base(cluster: Document, kept: Store) -> Store:
+    """Where a cluster's keys and files are."""
+    place = str(cluster["spec"].get("configBase") or f"{kept.url}/{cluster['metadata']['name']}")
+    return Store(place.removesuffix(f"/{cluster['metadata']['name']}"))
+
+
+def ssh_keys(cluster: Document, kept: Store) -> tuple[Store, str]:
+    """Store and folder of a cluster's public SSH keys."""
+    if place := cluster["spec"].get("keyStore"):
+        return Store(place), "ssh/public/admin"
+    return base(cluster, kept), f"{cluster['metadata']['name']}/pki/ssh/public/admin"

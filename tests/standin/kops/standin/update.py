@@ -6,9 +6,9 @@ from pathlib import Path
 
 from standin import api, channel, files, groups, issuer, kubeconfig, network, security
 from standin.aws import Aws
-from standin.say import PHASES, VERSION, Fail, created, log, modified, out
+from standin.say import PHASES, VERSION, Fail, Odd, created, log, modified, out
 from standin.say import tasks as executed
-from standin.store import Store
+from standin.store import Folder, Store, base
 from standin.world import Task, World
 
 HIDDEN = 10
@@ -19,7 +19,7 @@ def world_of(store: Store, name: str) -> World:
     cluster = store.found(name)
     found = store.groups(name)
     zones = [one["zone"] for one in cluster["spec"]["subnets"]]
-    return World(cluster, found, Aws(zones[0][:-1]), store)
+    return World(cluster, found, Aws(zones[0][:-1]), base(cluster, store))
 
 
 def tasks(world: World) -> list[Task]:
@@ -122,6 +122,8 @@ def choose(world: World, names: Sequence[str]) -> None:
 
 
 def run(store: Store, name: str, *, yes: bool, create_config: bool, admin: str, only: Sequence[str]) -> None:
+    if isinstance(store, Folder) and (yes or admin):
+        raise Odd("an update of the cloud from a state store in a folder")
     world = world_of(store, name)
     choose(world, only)
     if not yes:

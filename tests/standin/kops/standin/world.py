@@ -78,7 +78,8 @@ class World:
         return [one for one in self.groups if role(one) == "ControlPlane"]
 
     def bastions(self) -> list[Document]:
-        return [one for one in self.groups if role(one) == "Bastion"]
+        """Of the chosen groups: where these hold none, kOps takes the cluster for one without (seen, source)."""
+        return [one for one in self.chosen if role(one) == "Bastion"]
 
     def group_named(self, name: str) -> Document | None:
         return next((one for one in self.groups if one["metadata"]["name"] == name), None)

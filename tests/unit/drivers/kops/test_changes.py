@@ -27,6 +27,7 @@ class World:
         self.settled = False
         self.kops = SimpleNamespace(preview=lambda only: Preview(modify=changes or (NEW,)), update=self.update)
         self.fleet = SimpleNamespace(templates=self)
+        self.provider = SimpleNamespace(bastion=None)
 
     def update(self, only: Any) -> None:
         self.updates += 1
