@@ -111,8 +111,11 @@ class Balancers:
         return list(zones.values()), vpc
 
     def _tags(self, service: Json) -> list[dict[str, str]]:
+        """The cloud controller's, `KubernetesCluster` among them where the machines have it (source), as kOps' do: by
+        that one kOps finds what a cluster has ordered."""
         metadata = service["metadata"]
         return [
+            {"Key": "KubernetesCluster", "Value": self._cluster},
             {"Key": f"kubernetes.io/cluster/{self._cluster}", "Value": "owned"},
             {"Key": "kubernetes.io/service-name", "Value": f"{metadata['namespace']}/{metadata['name']}"},
         ]
