@@ -8,7 +8,7 @@ from boatyard.cli.verb import resources_option, target_argument, verb
     "boatyard plan demo.yaml",
     "boatyard plan fleet/          # every cluster of the folder",
     "boatyard plan demo --json",
-    "boatyard plan shop.yaml --resources    # with what each step touches in the cloud",
+    "boatyard plan shop.yaml --resources   # and what each step touches",
 )
 @target_argument("FILE|FOLDER|NAME")
 @resources_option

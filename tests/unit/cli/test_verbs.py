@@ -248,7 +248,7 @@ AS_WANTED = RUNNING.model_copy(update={"pools": {"web": ObservedPool(name="web",
 
 
 def test_apply_refuses_to_disrupt_when_nobody_can_be_asked(call, spec, monkeypatch):
-    monkeypatch.setattr(plans, "plan_all", lambda yard, clusters: _planned(spec, RUNNING))
+    monkeypatch.setattr(plans, "plan_all", lambda yard, clusters, **how: _planned(spec, RUNNING))
     said = call("apply", str(spec))
     assert said.code == 7
     assert "scale pool web of shop" in said.err
@@ -256,7 +256,7 @@ def test_apply_refuses_to_disrupt_when_nobody_can_be_asked(call, spec, monkeypat
 
 
 def test_apply_with_nothing_to_do_still_remembers_owner_and_policy(call, spec, store, monkeypatch):
-    monkeypatch.setattr(plans, "plan_all", lambda yard, clusters: _planned(spec, AS_WANTED))
+    monkeypatch.setattr(plans, "plan_all", lambda yard, clusters, **how: _planned(spec, AS_WANTED))
     spec.write_text(spec.read_text() + "policy: {protect: true}\n")
     said = call("apply", str(spec), "--json")
     assert said.code == 0
@@ -265,7 +265,7 @@ def test_apply_with_nothing_to_do_still_remembers_owner_and_policy(call, spec, s
 
 
 def test_apply_with_nothing_to_do_meets_whoever_holds_the_cluster(call, spec, store, monkeypatch):
-    monkeypatch.setattr(plans, "plan_all", lambda yard, clusters: _planned(spec, AS_WANTED))
+    monkeypatch.setattr(plans, "plan_all", lambda yard, clusters, **how: _planned(spec, AS_WANTED))
     with store.leases.hold("shop", "bob", "upgrade"):
         said = call("apply", str(spec))
     assert said.code == 8
