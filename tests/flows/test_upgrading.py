@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
 
 from boatyard.drivers import execute
 from boatyard.drivers.kwok.rolling import Rolling
@@ -169,7 +170,7 @@ def test_a_canary_that_breaks_an_app_halts_with_the_evidence_and_mended_it_goes_
         assert "no node takes it" in failed.message
         with get_client(sync_client=True) as prefect:
             key = ArtifactFilter(key=ArtifactFilterKey(any_=[f"halt-{NAME}"]))
-            (shown,) = prefect.read_artifacts(artifact_filter=key)
+            (shown,) = prefect.read_artifacts(artifact_filter=key, sort=ArtifactSort.CREATED_DESC, limit=1)
         assert "- check budgets: PodDisruptionBudget default/pinned" in str(shown.data)
         assert "pod default/pinned-" in str(shown.data)
 
