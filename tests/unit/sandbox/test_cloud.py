@@ -70,6 +70,7 @@ def test_a_service_has_its_load_balancer_until_it_is_deleted(
 ) -> None:
     host = serve(client, "web", annotations)
     assert balancers(cluster)[host] == {
+        "KubernetesCluster": cluster.name,
         f"kubernetes.io/cluster/{cluster.name}": "owned",
         "kubernetes.io/service-name": "default/web",
     }

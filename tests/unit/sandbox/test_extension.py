@@ -304,13 +304,13 @@ def test_a_deleted_subnet_leaves_its_route_table(ec2: Any) -> None:
 
 
 def test_a_resource_has_its_own_tags_and_no_others(ec2: Any) -> None:
-    one, other = (ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"] for _ in range(2))
+    one, other = (ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"] for _ in range(2))
     ec2.create_tags(Resources=[one, other], Tags=[{"Key": "team", "Value": "shop"}, {"Key": "tier", "Value": "front"}])
     ec2.create_tags(Resources=[other], Tags=[{"Key": "tier", "Value": "back"}])
     ec2.delete_tags(Resources=[one], Tags=[{"Key": "team"}])
 
     def found(*filters: tuple[str, str]) -> dict[str, dict[str, str]]:
-        asked = [{"Name": name, "Values": [value]} for name, value in (("cidr", "10.7.0.0/16"), *filters)]
+        asked = [{"Name": name, "Values": [value]} for name, value in (("cidr", "10.77.0.0/16"), *filters)]
         vpcs = ec2.describe_vpcs(Filters=asked)["Vpcs"]
         return {each["VpcId"]: {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())} for each in vpcs}
 
