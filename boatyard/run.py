@@ -8,7 +8,6 @@ lives until the process ends, so it may be called from any worker thread.
 
 import contextlib
 import ctypes
-import math
 import os
 import queue
 import re
@@ -87,7 +86,7 @@ def run(
     redactor = Redactor(secrets)
     shown = redactor.argv([str(part) for part in argv])
     data = input.encode() if isinstance(input, str) else input
-    began = time.monotonic()
+    began, stopped = time.monotonic(), stopped or threading.Event()
     process = _spawn(
         argv,
         env,
@@ -109,7 +108,7 @@ def run(
         _close_pipes(process)
     if not in_time:
         said = _tail(redactor, pump.stderr or pump.stdout)
-        if stopped is not None and stopped.is_set():
+        if stopped.is_set():
             raise Permanent(f"`{_command(shown)}` was stopped together with the operation that needed it.{said}")
         raise DeadlineExceeded(f"`{_command(shown)}` did not end in {timeout:g} s and was stopped.{said}")
     result = Result(shown, process.wait(), pump.stdout, pump.stderr, time.monotonic() - began)
@@ -280,9 +279,8 @@ class _Pump:
     def stderr(self) -> str:
         return self._output["stderr"].decode(errors="replace")
 
-    def until(self, end: float, stopped: threading.Event | None) -> bool:
+    def until(self, end: float, stopped: threading.Event) -> bool:
         """False when `end` (monotonic seconds), or `stopped`, came first."""
-        patience = 0.05 if not hasattr(os, "pidfd_open") else _STOP if stopped is not None else math.inf
         with selectors.DefaultSelector() as selector, _exit_fd(self._process) as exit_fd:
             for name in self._output:
                 selector.register(_pipe(self._process, name), selectors.EVENT_READ, name)
@@ -293,11 +291,11 @@ class _Pump:
                 selector.register(exit_fd, selectors.EVENT_READ, "exit")
             gone = False
             while not (gone and not self._open(selector)):
-                if (left := end - time.monotonic()) <= 0 or (stopped is not None and stopped.is_set()):
+                if (left := end - time.monotonic()) <= 0 or stopped.is_set():
                     if not gone:
                         return False
                     break
-                for key, _ in selector.select(min(left, patience)):
+                for key, _ in selector.select(min(left, _STOP if exit_fd is not None else 0.05)):
                     if key.data != "exit":
                         self._serve(selector, key.data)
                 if not gone and _exit_code(self._process) is not None:

@@ -1,6 +1,6 @@
 """What Boatyard does by itself with one cluster: the evidence for a decision, and what follows from it in the store."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from boatyard.plan.upkeep import (
 )
 from boatyard.spec.models import Cluster
 from boatyard.spec.waves import Upgrades, ring_of
+from boatyard.store.records import Entry
 from tasks.events import tell
 from tasks.steps import converge
 from tasks.yard import CLEAN_UP, SCHEDULED, operate, yard
@@ -120,8 +121,7 @@ def fell_idle(op: Operation) -> None:
 
 def _was_left_broken(op: Operation) -> bool:
     """Is it broken because a step of upkeep was cut off? Nobody would run that again; all else waits for a person."""
-    entries = op.yard.store.journal.list(op.cluster.name, limit=200)
-    newest = next((entry for entry in reversed(entries) if entry.verb in _STOPS), None)
+    newest = newest_step(op, _STOPS)
     if newest is None or newest.outcome != "interrupted" or newest.operation not in SCHEDULED:
         return False
     return op.observe().phase is Phase.BROKEN
@@ -129,9 +129,14 @@ def _was_left_broken(op: Operation) -> bool:
 
 def _was_cut_off_asleep(op: Operation) -> bool:
     """Was it clean-up that put it to sleep last, perhaps in a run that died before it could write that down?"""
+    slept = newest_step(op, {Verb.HIBERNATE.value})
+    return slept is not None and slept.operation == CLEAN_UP
+
+
+def newest_step(op: Operation, verbs: Collection[str]) -> Entry | None:
+    """The journal's newest entry of one of these verbs, not too long ago."""
     entries = op.yard.store.journal.list(op.cluster.name, limit=200)
-    slept = [entry for entry in entries if entry.verb == Verb.HIBERNATE]
-    return bool(slept) and slept[-1].operation == CLEAN_UP
+    return next((entry for entry in reversed(entries) if entry.verb in verbs), None)
 
 
 def _usage(op: Operation, phase: Phase) -> Usage | None:

@@ -17,10 +17,11 @@ from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
 from boatyard.spec.windows import Window
-from boatyard.store.records import Entry, RingSoaked, Upgrade
+from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
 from tasks.events import tell
+from tasks.upkeep import newest_step
 from tasks.yard import MAINTENANCE, who, yard
 
 __all__ = ["Ask", "Verdict"]
@@ -175,7 +176,7 @@ def to_put_back(op: Operation) -> bool:
     if not kept or kept[-1].ended_at is None or kept[-1].outcome not in ("done", "blocked", "interrupted"):
         return False
     begun = _asleep_at(kept)
-    touched = _last(op, {Verb.WAKE.value, Verb.HIBERNATE.value})
+    touched = newest_step(op, {Verb.WAKE.value, Verb.HIBERNATE.value})
     if begun is None or touched is None or touched.verb != Verb.WAKE or touched.operation != MAINTENANCE:
         return False
     return begun <= touched.begun_at <= kept[-1].ended_at and op.observe().phase is Phase.RUNNING
@@ -183,17 +184,12 @@ def to_put_back(op: Operation) -> bool:
 
 def _asleep_at(kept: Sequence[Upgrade]) -> datetime | None:
     """When the newest upgrade was reserved, of a cluster that slept: it may have taken the place of one cut off."""
-    for at in range(len(kept) - 1, -1, -1):
-        if kept[at].asleep:
-            return kept[at].begun_at
-        if at == 0 or kept[at - 1].outcome != "interrupted":
+    for each in reversed(kept):
+        if each is not kept[-1] and each.outcome != "interrupted":
             return None
+        if each.asleep:
+            return each.begun_at
     return None
-
-
-def _last(op: Operation, verbs: set[str]) -> Entry | None:
-    entries = op.yard.store.journal.list(op.cluster.name, limit=200)
-    return next((entry for entry in reversed(entries) if entry.verb in verbs), None)
 
 
 def question(ring: str, version: str) -> str:

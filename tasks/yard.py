@@ -99,8 +99,12 @@ def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[
         except NotFound:
             yield None
             return
-        with _running(Operation(here, known, name, who(), run, lease, get_run_logger().info, stopped)) as held:
-            yield held
+        held = Operation(here, known, name, who(), run, lease, get_run_logger().info, stopped)
+        try:
+            with _running(held):
+                yield held
+        finally:
+            held.end()
 
 
 @contextmanager
@@ -121,4 +125,3 @@ def _running(held: Operation) -> Iterator[Operation]:
         yield held
     finally:
         _current.reset(token)
-        held.end()

@@ -12,7 +12,7 @@ import orjson
 from boatyard.clock import Deadline
 from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client, Response
-from boatyard.kube.objects import CRD, MANAGER, Ref, defined_kinds, labels, order, wave
+from boatyard.kube.objects import CRD, MANAGER, Ref, defined_kinds, labels, order, served_path, wave
 
 Report = Callable[[str], None]
 Fence = Callable[[], None]
@@ -274,11 +274,9 @@ def _established(client: Client, names: set[str], deadline: Deadline) -> None:
 
 def _served(client: Client, definition: Mapping[str, Any], deadline: Deadline) -> None:
     """Established comes a moment before the path answers; there is nothing to watch in between."""
-    spec = definition["spec"]
-    version = next((v["name"] for v in spec["versions"] if v.get("served")), None)
-    if version is None:
+    path = served_path(definition)
+    if path is None:
         return
-    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
     pause, never = 0.02, threading.Event()
     while True:
         try:

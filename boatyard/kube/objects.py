@@ -151,3 +151,10 @@ def adopt(document: Mapping[str, Any], *, app: str, namespace: str, namespaced: 
         coded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
         copy["data"] = {**(copy.get("data") or {}), **coded}
     return copy
+
+
+def served_path(definition: Mapping[str, Any]) -> str | None:
+    """Where the objects of a CustomResourceDefinition are listed; None where none of its versions is served."""
+    spec = definition["spec"]
+    version = next((each["name"] for each in spec["versions"] if each.get("served")), None)
+    return None if version is None else f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"

@@ -9,7 +9,7 @@ from boatyard.clock import Deadline
 from boatyard.errors import NotFound
 from boatyard.kube.apply import Fence, Guard
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client
-from boatyard.kube.objects import APP_LABEL, CRD, NAMESPACE, Ref, annotations, labels, wave
+from boatyard.kube.objects import APP_LABEL, CRD, NAMESPACE, Ref, annotations, labels, served_path, wave
 from boatyard.kube.waiting import wait_gone
 
 Report = Callable[[str], None]
@@ -109,11 +109,10 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
 
 def _in_use(client: Client, app: str, ref: Ref, document: dict[str, Any]) -> str:
     if ref.type == CRD:
-        spec = document["spec"]
-        version = next((v["name"] for v in spec["versions"] if v.get("served")), None)
-        if version is None:
+        path = served_path(document)
+        if path is None:
             return "none of its versions is served, so nobody can tell whether it still has objects"
-        items = client.list(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}", limit=50)
+        items = client.list(path, limit=50)
         return f"it still has objects, such as {items[0]['metadata']['name']}" if items else ""
     if ref.type == NAMESPACE:
         strangers = foreign_content(client, app, ref.name)

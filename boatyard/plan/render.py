@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from boatyard.plan.model import Plan, Step, Touched, Verb, nodes
@@ -73,16 +73,20 @@ def as_markdown(plan: Plan) -> str:
 
 
 def _touched(step: Step) -> Iterator[str]:
-    """`modifies LaunchTemplate/web.k8s.example.com (ImageID, UserData)`: a line a resource; many new ones by kind."""
     if step.resources is None:
         return
     if not step.resources:
         yield "touches no further resource"
-    new = [one for one in step.resources if one.deed == "create" and one.explained]
+    yield from told_of(step.resources)
+
+
+def told_of(resources: Sequence[Touched]) -> Iterator[str]:
+    """`modifies LaunchTemplate/web.k8s.example.com (ImageID, UserData)`: a line a resource; many new ones by kind."""
+    new = [one for one in resources if one.deed == "create" and one.explained]
     if len(new) > _NAMED:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(one.kind for one in new).items()))
         yield f"creates {len(new)} resources: {kinds}"
-    for one in step.resources:
+    for one in resources:
         if len(new) <= _NAMED or one not in new:
             yield _resource(one)
 

@@ -5,7 +5,6 @@ kOps refuses the change, or its preview shows what the step does not explain, th
 and nothing was done in the cloud.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +15,8 @@ from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.spec import BASTIONS
 from boatyard.drivers.kops.waiting import in_time
 from boatyard.errors import Permanent, Unsafe
+from boatyard.plan.model import Touched
+from boatyard.plan.render import told_of
 
 _NAMED = 6
 
@@ -82,14 +83,11 @@ def told(preview: Preview) -> list[str]:
 
     Left out is what kOps shows each time without effect. Field values are not told: user data may hold secrets.
     """
-    lines = [f"kOps creates {one.kind}/{one.name}" for one in preview.create]
-    if len(lines) > _NAMED:
-        kinds = sorted(Counter(one.kind for one in preview.create).items())
-        lines = [f"kOps creates {len(lines)} resources: {', '.join(f'{count} {kind}' for kind, count in kinds)}"]
-    for one in preview.modify:
-        if guard.touches("modify", one):
-            lines.append(f"kOps modifies {one.kind}/{one.name} ({', '.join(sorted(one.fields))})")
-    return [*lines, *(f"kOps deletes {one.kind}/{one.name}" for one in preview.delete)]
+    found = [
+        Touched(deed=deed, kind=one.kind, name=one.name, fields=tuple(sorted(one.fields)) if deed == "modify" else ())
+        for deed, one in guard.touched(preview)
+    ]
+    return [f"kOps {line}" for line in told_of(found)]
 
 
 def explained(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> Preview:

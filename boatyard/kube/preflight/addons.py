@@ -26,19 +26,16 @@ _NUMBERS = re.compile(r"[0-9]+")
 def addons(seen: Seen, owners: Owners) -> Iterator[Culprit]:
     """One warning for each workload and version that is too old, or for kube-proxy too new."""
     told: set[tuple[Ref, str]] = set()
-    for pod in seen.of(PODS):
-        if pod["metadata"]["namespace"] != "kube-system":
+    for pod, name, tag in _system_images(seen):
+        if name == "kube-apiserver":
             continue
-        for name, tag in _images(pod):
-            if name == "kube-apiserver":
-                continue
-            workload = owners.top(pod)
-            ref = Ref.of(workload)
-            why = _proxy(tag, str(seen.next)) if name == "kube-proxy" else _dns(tag, seen.target)
-            if why and (ref, tag) not in told:
-                told.add((ref, tag))
-                fix = f"Upgrade {name} with the control plane, or right after it."
-                yield Culprit("addon-skew", ref, owners.of(workload), f"{why}.", fix, blocks=False)
+        workload = owners.top(pod)
+        ref = Ref.of(workload)
+        why = _proxy(tag, str(seen.next)) if name == "kube-proxy" else _dns(tag, seen.target)
+        if why and (ref, tag) not in told:
+            told.add((ref, tag))
+            fix = f"Upgrade {name} with the control plane, or right after it."
+            yield Culprit("addon-skew", ref, owners.of(workload), f"{why}.", fix, blocks=False)
 
 
 def api_servers(seen: Seen, owners: Owners) -> Iterator[Culprit]:
@@ -46,13 +43,10 @@ def api_servers(seen: Seen, owners: Owners) -> Iterator[Culprit]:
 
     Known where they run as pods, as kOps and kubeadm do it; a provider that manages them shows none.
     """
-    for pod in seen.of(PODS):
-        if pod["metadata"]["namespace"] != "kube-system":
-            continue
-        for name, tag in _images(pod):
-            if name == "kube-apiserver" and (why := _apart(tag, str(seen.next))):
-                fix = "Bring it to the minor of the others first."
-                yield Culprit("api-server-skew", Ref.of(pod), owners.of(pod), f"Once another is upgraded, {why}.", fix)
+    for pod, name, tag in _system_images(seen):
+        if name == "kube-apiserver" and (why := _apart(tag, str(seen.next))):
+            fix = "Bring it to the minor of the others first."
+            yield Culprit("api-server-skew", Ref.of(pod), owners.of(pod), f"Once another is upgraded, {why}.", fix)
 
 
 def _apart(tag: str, following: str) -> str:
@@ -62,10 +56,14 @@ def _apart(tag: str, following: str) -> str:
         return ""
 
 
-def _images(pod: Json) -> Iterator[tuple[str, str]]:
-    for container in (pod.get("spec") or {}).get("containers") or ():
-        if found := _IMAGE.search(str(container.get("image") or "")):
-            yield found["name"], found["tag"]
+def _system_images(seen: Seen) -> Iterator[tuple[Json, str, str]]:
+    """(pod, what its image is of, the image's tag), of the images that are known."""
+    for pod in seen.of(PODS):
+        if pod["metadata"]["namespace"] != "kube-system":
+            continue
+        for container in (pod.get("spec") or {}).get("containers") or ():
+            if found := _IMAGE.search(str(container.get("image") or "")):
+                yield pod, found["name"], found["tag"]
 
 
 def _proxy(tag: str, following: str) -> str:
