@@ -9,16 +9,19 @@ from pathlib import Path
 
 from boatyard.drivers.kops import changes, guard, render
 from boatyard.drivers.kops.fleet import ScalingGroup
+from boatyard.drivers.kops.nodes import NODES
 from boatyard.drivers.kops.observe import unfinished
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.scene import control_plane_lacks, look
 from boatyard.drivers.kops.store import PLACEHOLDER, Document, Record
 from boatyard.drivers.kops.subnets import names
 from boatyard.drivers.kops.versioning import full_version
-from boatyard.drivers.kops.waiting import Lookout
+from boatyard.drivers.kops.waiting import Lookout, watching
 from boatyard.kube.client import Client
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
+
+_ANYONE = 1.0  # seconds between two knocks at an API server that is silent; they cost AWS nothing
 
 
 def create(reach: Reach) -> None:
@@ -56,8 +59,16 @@ def wait_for_control_plane(reach: Reach) -> None:
     """Until every control-plane node is Ready with its parts, and the API server says that it is."""
     record = reach.store.read()
     with reach.client(timeout=10, retries=0) as client:
-        Lookout(reach.env).until(lambda: _lacks(reach, client, record))
+        Lookout(reach.env, longest=_ANYONE).until(lambda: _silent(client))
+        with watching(reach.env, client, NODES) as lookout:
+            lookout.until(lambda: _lacks(reach, client, record))
     reach.env.report(f"{reach.name}: the control plane answers")
+
+
+def _silent(client: Client) -> str:
+    """ "" as soon as it says anything at all; that it does not is a `Temporary` error."""
+    client.raw("GET", "/readyz", check=False)
+    return ""
 
 
 def _lacks(reach: Reach, client: Client, record: Record) -> str:

@@ -15,10 +15,10 @@ _LATE = 30.0  # seconds after a change in which AWS may still tell what was befo
 
 
 class Lookout:
-    """Looks again and again until a deadline. `stir` makes it look at once."""
+    """Looks again and again until a deadline, in the end every `longest` seconds. `stir` makes it look at once."""
 
-    def __init__(self, env: Env) -> None:
-        self._env, self._stirred = env, threading.Event()
+    def __init__(self, env: Env, *, longest: float = _LONGEST) -> None:
+        self._env, self._longest, self._stirred = env, longest, threading.Event()
 
     def stir(self) -> None:
         self._stirred.set()
@@ -37,7 +37,7 @@ class Lookout:
             if self._env.clock.wait(self._stirred, min(pause, self._env.deadline.left)):
                 pause = _FIRST
             self._stirred.clear()
-            pause = min(pause * 1.5, _LONGEST)
+            pause = min(pause * 1.5, self._longest)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from boatyard.clock import Clock, SystemClock
 from boatyard.errors import BoatyardError, Permanent
 from boatyard.sandbox.aws.backups import EVERY, Backups
+from boatyard.sandbox.aws.boots import Boots
 from boatyard.sandbox.aws.cloud import Cloud
 from boatyard.sandbox.aws.model import Wanted
 from boatyard.sandbox.aws.observe import Observer
@@ -28,13 +29,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Means:
-    """What a worker works with. newest: the minor that the programs are of, such as 36. endpoint: the account's own."""
+    """What a worker works with. newest: the minor that the programs are of, such as 36. endpoint: the account's own.
+    boot: seconds from a machine's launch until it joins."""
 
     folder: Path
     programs: Mapping[str, str]
     router: Router
     newest: int
     endpoint: str
+    boot: float = 0.0
 
 
 class Controller:
@@ -82,6 +85,7 @@ class Worker(threading.Thread):
         )
         self._backups = Backups(wanted.region, means.endpoint)
         self._clock: Clock = SystemClock()
+        self._boots = Boots(means.boot, self._clock)
         self._managers: dict[str, int] = {}  # machine → when its etcd-manager started, nanoseconds since 1970
         self._fresh = False
         self._backed_up: datetime | None = None
@@ -108,7 +112,7 @@ class Worker(threading.Thread):
         try:
             while (wanted := self._next()) is not None:
                 try:
-                    self._converge(wanted)
+                    self._converge(self._boots.up(wanted))
                 except BoatyardError as error:
                     _log.warning("%s: %s", wanted.name, error)
                     self._later()
@@ -121,9 +125,13 @@ class Worker(threading.Thread):
 
     def _next(self) -> Wanted | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._due or self._ended, self._until_backup())
+            self._changed.wait_for(lambda: self._due or self._ended, self._rest_until())
             self._due = False
             return None if self._ended else self._wanted
+
+    def _rest_until(self) -> float | None:
+        """Seconds until something is due by itself; None: nothing is."""
+        return min((left for left in (self._until_backup(), self._boots.left) if left is not None), default=None)
 
     def _poke(self) -> None:
         with self._changed:

@@ -30,12 +30,13 @@ _KEY, _SECRET = "AKIASANDBOX000000000", "sandbox"
 @dataclass(frozen=True)
 class Orders:
     """What the child is told: a folder of its own, where to report readiness, programs by name (none: no control
-    planes), and what is to go wrong."""
+    planes), what is to go wrong, and the seconds from a machine's launch until it joins its cluster."""
 
     folder: str
     ready: str
     programs: dict[str, str]
     faults: dict[str, Any] | None = None
+    boot: float = 0.0
 
 
 class Sandbox:
@@ -47,13 +48,20 @@ class Sandbox:
 
     @classmethod
     def start(
-        cls, folder: Path, tools: Toolbox | None = None, *, timeout: float = 60, faults: Faults | None = None
+        cls,
+        folder: Path,
+        tools: Toolbox | None = None,
+        *,
+        timeout: float = 60,
+        faults: Faults | None = None,
+        boot: float = 0.0,
     ) -> "Sandbox":
         """Start one and wait until it answers.
 
         folder: made when missing; state and logs are kept there, and one sandbox at a time has it. tools: where the
         control plane's programs are; None gives an account without control planes. timeout: seconds until
-        `DeadlineExceeded`. faults: what is to go wrong from the first request on.
+        `DeadlineExceeded`. faults: what is to go wrong from the first request on. boot: seconds from a
+        machine's launch until it joins its cluster, as it takes to boot; a control plane forms after that.
         `MissingTool` when moto or a program is not installed, `Held` when another sandbox has the folder, `Permanent`
         when the child ends at once.
         """
@@ -62,9 +70,12 @@ class Sandbox:
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         programs = {name: str(tools.path(name)) for name in PROGRAMS} if tools is not None else {}
+        disturbed = asdict(faults) if faults is not None else None
         lock = _lock(folder)
         try:
-            process, told = _start(folder, programs, timeout, faults)
+            process, told = _start(
+                folder, Orders(str(folder), str(folder / "ready"), programs, disturbed, boot), timeout
+            )
         except BaseException:
             os.close(lock)
             raise
@@ -156,15 +167,12 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _start(
-    folder: Path, programs: dict[str, str], timeout: float, faults: Faults | None
-) -> tuple[Process, dict[str, str]]:
+def _start(folder: Path, given: Orders, timeout: float) -> tuple[Process, dict[str, str]]:
     """The child, and what it told once it answered, through a named pipe."""
-    ready, orders = folder / "ready", folder / "orders.json"
+    ready, orders = Path(given.ready), folder / "orders.json"
     ready.unlink(missing_ok=True)
     os.mkfifo(ready, 0o600)
-    disturbed = asdict(faults) if faults is not None else None
-    orders.write_text(json.dumps(asdict(Orders(str(folder), str(ready), programs, disturbed))))
+    orders.write_text(json.dumps(asdict(given)))
     reader = os.open(ready, os.O_RDONLY | os.O_NONBLOCK)
     try:
         process = start(

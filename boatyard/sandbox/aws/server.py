@@ -56,7 +56,7 @@ def _controller(orders: Orders, router: Router, endpoint: str) -> Controller:
     found = re.search(r"v1\.(\d+)\.", said)
     if found is None:
         raise Permanent(f"kube-apiserver does not say which version it is, but {said.strip()!r}.")
-    return Controller(Means(folder, orders.programs, router, int(found[1]), endpoint))
+    return Controller(Means(folder, orders.programs, router, int(found[1]), endpoint, orders.boot))
 
 
 def _serve(changed: Callable[[], None], faults: Faults | None) -> Any:
