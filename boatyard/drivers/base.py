@@ -51,6 +51,7 @@ class Env:
     stopped: set when the operation is ending, or has lost its lease; whoever only waits then stops waiting, and
     programs that change something are ended.
     foreseen: `Plan.foreseen` of the plan that was agreed to: nothing else may be done at the provider. None: not asked.
+    done: what an earlier step of this operation has done and a later one need not ask for again; the driver's own keys.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class Env:
     note: Callable[[str, str, str], None] = field(default=lambda verb, target, why: None)
     stopped: threading.Event = field(default_factory=threading.Event, compare=False)
     foreseen: frozenset[str] | None = None
+    done: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,7 @@ class Operation:
     """Set when the operation ends, in whatever way, or has lost its lease."""
     foreseen: frozenset[str] | None = None
     """What the plan that is carried out may touch at the provider (`Plan.foreseen`); None where it was not asked."""
+    _done: dict[str, str] = field(default_factory=dict)
     _earlier: list[Cluster] = field(default_factory=list)
     _under_way: int = 0
     _ended: threading.Condition = field(default_factory=threading.Condition)
@@ -198,6 +199,7 @@ class Operation:
             fence=self.fence,
             note=self.note,
             stopped=self.stopped,
+            done=self._done,
         )
 
     def driver(self, limit: timedelta = timedelta(seconds=READ_LIMIT), what: str = "") -> Driver:

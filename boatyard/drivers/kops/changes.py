@@ -5,6 +5,8 @@ kOps refuses the change, or its preview shows what the step does not explain, th
 and nothing was done in the cloud.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,12 +15,14 @@ from boatyard.drivers.kops.guard import Scope
 from boatyard.drivers.kops.parse import Preview
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.spec import BASTIONS
+from boatyard.drivers.kops.store import Record
 from boatyard.drivers.kops.waiting import in_time
 from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Touched
 from boatyard.plan.render import told_of
 
 _NAMED = 6
+_WHOLE = "kops update"
 
 
 @contextmanager
@@ -47,6 +51,20 @@ def apply(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> bool:
     tell(reach, preview)
     _update(reach, preview, only)
     return True
+
+
+def applied_whole(reach: Reach, record: Record) -> None:
+    """kOps has just made all of this record so: no later step of this operation need ask what it says of a pool."""
+    reach.env.done[_WHOLE] = _digest(record)
+
+
+def is_applied(reach: Reach, record: Record) -> bool:
+    """Was this very record made so, whole, by an earlier step of this operation?"""
+    return reach.env.done.get(_WHOLE) == _digest(record)
+
+
+def _digest(record: Record) -> str:
+    return hashlib.sha256(json.dumps(record.documents, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def arrived(reach: Reach) -> None:

@@ -45,7 +45,10 @@ def create(reach: Reach) -> None:
     # Mending a control plane must not give nodes a version that it does not have yet.
     only = record.control_plane if set(record.groups) <= set(fleet) and record.applied else []
     changes.apply(reach, guard.whole(f"creating {reach.name}"), only)
-    wait_for_control_plane(reach)
+    made = reach.store.read()
+    if not only:
+        changes.applied_whole(reach, made)
+    wait_for_control_plane(reach, made)
 
 
 def answers(reach: Reach, record: Record) -> bool:
@@ -55,9 +58,8 @@ def answers(reach: Reach, record: Record) -> bool:
     return observe(reach).phase is Phase.RUNNING
 
 
-def wait_for_control_plane(reach: Reach) -> None:
+def wait_for_control_plane(reach: Reach, record: Record) -> None:
     """Until every control-plane node is Ready with its parts, and the API server says that it is."""
-    record = reach.store.read()
     with reach.client(timeout=10, retries=0) as client:
         Lookout(reach.env, longest=_ANYONE).until(lambda: _silent(client))
         with watching(reach.env, client, NODES) as lookout:

@@ -117,7 +117,7 @@ class Groups:
         if document != record.groups.get(pool.name):
             with changes.changing(self._reach, scope, [pool.name]):
                 self._reach.kops.replace([document])
-        else:
+        elif not changes.is_applied(self._reach, record):
             changes.apply(self._reach, scope, [pool.name])
 
     # parts

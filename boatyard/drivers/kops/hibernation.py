@@ -43,7 +43,7 @@ def wake(reach: Reach) -> None:
     for name in sorted(control & set(fleet)):
         _restore(reach, fleet[name])
     reach.env.report(f"{reach.name}: the control plane is starting")
-    wait_for_control_plane(reach)
+    wait_for_control_plane(reach, record)
     others = [name for name in fleet if name not in control]
     for name in others:
         _restore(reach, fleet[name])

@@ -1,6 +1,7 @@
 """What kOps has applied counts once AWS tells of it: by an older answer no machine would be outdated."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from boatyard.drivers.base import Env
 from boatyard.drivers.kops import changes, guard
 from boatyard.drivers.kops.parse import Change, Preview
 from boatyard.drivers.kops.reach import Reach
+from boatyard.drivers.kops.store import Record
 from boatyard.errors import DeadlineExceeded
 
 WEB = "web.k8s.example.com"
@@ -92,3 +94,14 @@ def test_what_a_run_before_asked_for_is_awaited_where_there_is_nothing_more_to_d
     world.asked.append(WEB)
     assert not applied(world)
     assert (world.updates, world.looks, world.settled) == (0, 4, True)
+
+
+def test_only_the_very_record_that_was_applied_whole_is_not_asked_for_again(env: Env, tmp_path: Any) -> None:
+    world = cast(Reach, World(env, None))
+    record = Record({"kind": "Cluster", "spec": {"kubernetesVersion": "1.35.5"}}, {"web": {"spec": {"maxSize": 3}}})
+    assert not changes.is_applied(world, record)
+    changes.applied_whole(world, record)
+    assert changes.is_applied(world, record)
+    assert not changes.is_applied(world, replace(record, groups={"web": {"spec": {"maxSize": 4}}}))
+    another = Env(tmp_path, env.clock, env.deadline, env.tool)
+    assert not changes.is_applied(cast(Reach, World(another, None)), record)

@@ -17,6 +17,7 @@ import yaml
 from boatyard.clock import Deadline, SystemClock
 from boatyard.drivers.backup import backup_condition
 from boatyard.drivers.base import Env
+from boatyard.drivers.kops.command import Kops
 from boatyard.drivers.kops.driver import Driver
 from boatyard.drivers.kops.reach import Reach
 from boatyard.errors import Unsafe
@@ -92,6 +93,19 @@ def edit(place: Place) -> Callable[[str, Callable[[dict[str, Any]], None]], None
     return change
 
 
+def _counted(monkeypatch: pytest.MonkeyPatch, method: str) -> list[Any]:
+    """What kOps is asked for by this method from now on."""
+    told: list[Any] = []
+    whole = getattr(Kops, method)
+
+    def ask(kops: Kops, given: Any = ()) -> Any:
+        told.append(list(given))
+        return whole(kops, given)
+
+    monkeypatch.setattr(Kops, method, ask)
+    return told
+
+
 def test_what_is_missing_is_made_and_then_nothing_is(place: Place) -> None:
     findings = place.driver().preflight()
     assert [each.subject for each in findings] == [f"state store {STORE}"]
@@ -101,7 +115,7 @@ def test_what_is_missing_is_made_and_then_nothing_is(place: Place) -> None:
     assert place.driver().preflight() == []
 
 
-def test_registered_and_never_made_is_partial_and_taken_up(place: Place) -> None:
+def test_registered_and_never_made_is_partial_and_taken_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from boatyard.drivers.kops.create import documents
 
     wanted = place.spec(ssh_access=["192.0.2.0/24"], zones=["us-east-1a", "us-east-1b", "us-east-1c"])
@@ -112,8 +126,14 @@ def test_registered_and_never_made_is_partial_and_taken_up(place: Place) -> None
     seen = place.driver().observe()
     assert (seen.phase, seen.version) == (Phase.PARTIAL, None)
     assert "never made" in seen.detail
-    place.driver().create()
+    operation = place.env()
+    Driver(place.spec(), operation).create()
     assert place.driver().observe().phase is Phase.RUNNING
+    previews = _counted(monkeypatch, "preview")
+    Driver(place.spec(), operation).create_pool(place.spec().pools[0], "1.35")
+    assert previews == [], "the pool came with its cluster"
+    place.driver().create_pool(place.spec().pools[0], "1.35")
+    assert previews == [["web"]], "another operation asks"
     record = place.reach().store.read()
     assert (record.version, record.control_plane) == ("1.35.5", ["control-plane-us-east-1a"])
     assert "image" not in record.groups["control-plane-us-east-1a"]["spec"]
