@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from boatyard import ending
 from boatyard.errors import DeadlineExceeded, MissingTool, Permanent
 from boatyard.redact import Redactor
 
@@ -100,9 +101,9 @@ def run(
         pump = _Pump(process, data, redactor, on_line)
         in_time = pump.until(began + timeout, stopped)
         if not in_time:
-            _end_group(process, _GRACE)
+            ending.end_group(process, _GRACE)
     except BaseException:
-        _end_group(process, 0)
+        ending.end_group(process, 0)
         raise
     finally:
         _close_pipes(process)
@@ -126,11 +127,11 @@ class Process:
 
     def poll(self) -> int | None:
         """The exit code (negative: a signal), or None while it runs."""
-        return _exit_code(self._child)
+        return ending.exit_code(self._child)
 
     def wait(self, timeout: float) -> int | None:
         """Wait up to `timeout` seconds for its end; the exit code, or None when it still runs."""
-        _wait(self._child, time.monotonic() + timeout)
+        ending.wait(self._child, time.monotonic() + timeout)
         return self.poll()
 
     def stop(self, grace: float) -> int:
@@ -142,12 +143,12 @@ class Process:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
-            _wait(self._child, time.monotonic() + grace)
+            ending.wait(self._child, time.monotonic() + grace)
         return self.kill()
 
     def kill(self) -> int:
         """SIGKILL to its whole group, then reap it. Returns the exit code; may be called again."""
-        return _end_group(self._child, 0)
+        return ending.end_group(self._child, 0)
 
 
 def start(
@@ -281,7 +282,7 @@ class _Pump:
 
     def until(self, end: float, stopped: threading.Event) -> bool:
         """False when `end` (monotonic seconds), or `stopped`, came first."""
-        with selectors.DefaultSelector() as selector, _exit_fd(self._process) as exit_fd:
+        with selectors.DefaultSelector() as selector, ending.exit_fd(self._process) as exit_fd:
             for name in self._output:
                 selector.register(_pipe(self._process, name), selectors.EVENT_READ, name)
             if (stdin := self._process.stdin) is not None:
@@ -298,7 +299,7 @@ class _Pump:
                 for key, _ in selector.select(min(left, _STOP if exit_fd is not None else 0.05)):
                     if key.data != "exit":
                         self._serve(selector, key.data)
-                if not gone and _exit_code(self._process) is not None:
+                if not gone and ending.exit_code(self._process) is not None:
                     gone, end = True, min(end, time.monotonic() + _DRAIN)
                     if exit_fd is not None:
                         selector.unregister(exit_fd)
@@ -338,52 +339,6 @@ class _Pump:
 
 def _pipe(process: "subprocess.Popen[bytes]", name: str) -> int:
     return int(getattr(process, name).fileno())
-
-
-@contextlib.contextmanager
-def _exit_fd(process: "subprocess.Popen[bytes]"):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """A descriptor that becomes readable when the child ends; None where the system has none."""
-    if not hasattr(os, "pidfd_open"):
-        yield None
-        return
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _exit_code(process: "subprocess.Popen[bytes]") -> int | None:
-    """The exit code without reaping: while the child is a zombie its group number cannot be given to somebody else."""
-    if process.returncode is not None or not hasattr(os, "waitid"):
-        return process.poll()
-    try:
-        state = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return process.poll()
-    if state is None:
-        return None
-    return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
-
-
-def _wait(process: "subprocess.Popen[bytes]", end: float) -> None:
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        if _exit_code(process) is not None:
-            return
-        if (descriptor := stack.enter_context(_exit_fd(process))) is not None:
-            selector.register(descriptor, selectors.EVENT_READ)
-        while _exit_code(process) is None and (left := end - time.monotonic()) > 0:
-            selector.select(left if descriptor is not None else min(left, 0.05))
-
-
-def _end_group(process: "subprocess.Popen[bytes]", grace: float) -> int:
-    if process.returncode is None:
-        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 0.0)):
-            if number == signal.SIGKILL or patience:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, number)
-                _wait(process, time.monotonic() + patience)
-    return process.wait()
 
 
 def _close_pipes(process: "subprocess.Popen[bytes]") -> None:
