@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from boatyard.errors import DeadlineExceeded
+from boatyard.errors import DeadlineExceeded, Fenced
 
 
 class Clock(Protocol):
@@ -81,17 +82,59 @@ class ShiftedClock(SystemClock):
         self._offset += by
 
 
+class Stop(threading.Event):
+    """Set once and for good to end an operation, with the reason. An event to wait for, and for those who wait for
+    something else, a call that wakes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why = ""
+        self._guard = threading.Lock()
+        self._calls: list[Callable[[], object]] = []
+
+    def set(self, why: str = "the operation has ended") -> None:
+        """Tell everybody; the first reason counts. why: one clause, without a full stop."""
+        with self._guard:
+            self.why = self.why or why
+            super().set()
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    @contextmanager
+    def calling(self, call: Callable[[], object]) -> Iterator[None]:
+        """While the block runs, `call` is called as soon as this is set, from whoever sets it; it must not block."""
+        with self._guard:
+            over = self.is_set()
+            if not over:
+                self._calls.append(call)
+        if over:
+            call()
+        try:
+            yield
+        finally:
+            with self._guard:
+                if call in self._calls:
+                    self._calls.remove(call)
+
+    def check(self, what: str) -> None:
+        """Raise `Fenced` when it is set. what: what is not gone on with."""
+        if self.is_set():
+            raise Fenced(f"{what} was broken off: {self.why}.", hint="Start it again to go on from what is there.")
+
+
 @dataclass(frozen=True)
 class Deadline:
-    """A point in time by which something must have ended; `what` names it in the error."""
+    """A point in time by which something must have ended; `what` names it in the error. stopped: ends it sooner."""
 
     at: float
     what: str
     clock: Clock
+    stopped: Stop = field(default_factory=Stop, compare=False)
 
     @classmethod
-    def after(cls, seconds: float, what: str, clock: Clock) -> "Deadline":
-        return cls(clock.monotonic() + seconds, what, clock)
+    def after(cls, seconds: float, what: str, clock: Clock, stopped: Stop | None = None) -> "Deadline":
+        return cls(clock.monotonic() + seconds, what, clock, stopped or Stop())
 
     @property
     def left(self) -> float:
@@ -103,7 +146,8 @@ class Deadline:
         return self.clock.monotonic() >= self.at
 
     def check(self, waiting_for: Callable[[], str] | str = "") -> None:
-        """Raise `DeadlineExceeded` when the time is over, saying what was still awaited."""
+        """Raise `DeadlineExceeded` when the time is over, saying what was still awaited; `Fenced` when stopped."""
+        self.stopped.check(self.what)
         if self.passed:
             rest = waiting_for() if callable(waiting_for) else waiting_for
             awaited = f": still waiting for {rest}." if rest else "."
@@ -111,8 +155,8 @@ class Deadline:
 
     def named(self, what: str) -> "Deadline":
         """The same moment, under the name of a part of the work."""
-        return Deadline(self.at, what, self.clock)
+        return replace(self, what=what)
 
     def sooner(self, seconds: float, what: str) -> "Deadline":
         """A deadline of its own for a part of the work, never later than this one."""
-        return Deadline(min(self.at, self.clock.monotonic() + seconds), what, self.clock)
+        return replace(self, at=min(self.at, self.clock.monotonic() + seconds), what=what)

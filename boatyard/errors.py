@@ -72,7 +72,7 @@ class Held(Unsafe):
 
 
 class Fenced(Permanent):
-    """Our lease was lost to another holder, so this run may not write any more."""
+    """This run may not change anything any more: its lease was lost to another holder, or it was told to end."""
 
     exit_code = 8
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from boatyard import ending
-from boatyard.errors import DeadlineExceeded, MissingTool, Permanent
+from boatyard.errors import DeadlineExceeded, Fenced, MissingTool, Permanent
 from boatyard.redact import Redactor
 
 _GRACE = 2.0  # seconds between SIGTERM and SIGKILL of a group that ran out of time
@@ -79,7 +79,7 @@ def run(
     timeout: seconds for the whole run; then the group gets SIGTERM, two seconds later SIGKILL: `DeadlineExceeded`.
     env: the whole environment; None is `minimal_env()`.
     on_line: called with each redacted line of stdout and stderr as it comes.
-    stopped: ends it like the time limit when set from another thread: `Permanent`.
+    stopped: ends it like the time limit when set from another thread: `Fenced`.
     check: `Permanent`, with the last lines it printed, when the exit code is not 0.
     Raises `MissingTool` when there is no such program. Any exception, Ctrl-C too, ends the group first.
     Processes that the program left behind on a normal exit are not touched.
@@ -110,7 +110,7 @@ def run(
     if not in_time:
         said = _tail(redactor, pump.stderr or pump.stdout)
         if stopped.is_set():
-            raise Permanent(f"`{_command(shown)}` was stopped together with the operation that needed it.{said}")
+            raise Fenced(f"`{_command(shown)}` was stopped together with the operation that needed it.{said}")
         raise DeadlineExceeded(f"`{_command(shown)}` did not end in {timeout:g} s and was stopped.{said}")
     result = Result(shown, process.wait(), pump.stdout, pump.stderr, time.monotonic() - began)
     if check and result.code != 0:

@@ -90,7 +90,7 @@ def _awaited(client: SyncPrefectClient, run_id: UUID, limit: Deadline, env: Env)
     while not (limit.passed or (run.state is not None and run.state.is_final())):
         env.fence()
         if env.clock.wait(env.stopped, min(limit.left, _LOOK_AGAIN)):
-            raise Permanent(f"nobody waits any more for flow run {run.name}, as the upgrade was broken off.")
+            env.stopped.check(f"waiting for flow run {run.name}")
         with contextlib.suppress(httpx.HTTPError):  # a server that is just coming back
             run = client.read_flow_run(run_id)
     return run

@@ -3,7 +3,6 @@
 import functools
 import getpass
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -11,7 +10,7 @@ from contextvars import ContextVar
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from boatyard.clock import Clock, SystemClock
+from boatyard.clock import Clock, Stop, SystemClock
 from boatyard.drivers.operation import Operation, Yard, operating
 from boatyard.errors import NotFound
 from boatyard.settings import Settings
@@ -92,7 +91,7 @@ def reserve(cluster: Cluster, name: str, *, wait: float = 0.0) -> Iterator[None]
 @contextmanager
 def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[Operation | None]:
     """As `operate`, but None where nobody knows the cluster (any more); also then nobody else works on it meanwhile."""
-    here, run, stopped = yard(), str(flow_run.id), threading.Event()
+    here, run, stopped = yard(), str(flow_run.id), Stop()
     with here.store.leases.hold(cluster, who(), name, run_id=run, wait=wait, lost=stopped.set) as lease:
         try:
             known = here.registered(cluster)

@@ -9,9 +9,8 @@ place is one read and one write, and nobody has to poll for a token.
 import fcntl
 import os
 import struct
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from boatyard.clock import Deadline
@@ -68,7 +67,6 @@ class Bucket:
 
     path: Path
     rate: Rate
-    _never: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def take(self, deadline: Deadline, what: str) -> None:
         """Wait for a place, in the order of asking; `DeadlineExceeded` when it would come too late, and then none is
@@ -85,8 +83,8 @@ class Bucket:
                     f"{deadline.what} did not end in time: {what} has to wait {max(0.0, wait):.1f} s for its turn in "
                     f"AWS's request limit ({self.rate.rate:g} a second)."
                 )
-        if wait:
-            deadline.clock.wait(self._never, wait)
+        if wait and deadline.clock.wait(deadline.stopped, wait):
+            deadline.check(what)
 
     def slow_down(self, deadline: Deadline, attempt: int) -> None:
         """AWS throttled us in spite of all: everyone waits, the longer the more often it happened.

@@ -5,14 +5,13 @@ Every method observes before it acts, does only what is missing, and may be kill
 Every method waits until its effect can be observed, and raises `DeadlineExceeded` when `env.deadline` passes.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-from boatyard.clock import Clock, Deadline
+from boatyard.clock import Clock, Deadline, Stop
 from boatyard.plan.model import Observed, Plan, Verb
 from boatyard.spec.models import Cluster, Pool
 from boatyard.versions.offer import Offer
@@ -48,8 +47,6 @@ class Env:
     home: folder of Boatyard's state. tool: name → absolute path of a pinned program (raises `MissingTool`).
     fence: called right before each change in the world; raises `Fenced` when the lease was lost.
     note: writes a line of its own into the journal: what was done (a verb), to what, and why.
-    stopped: set when the operation is ending, or has lost its lease; whoever only waits then stops waiting, and
-    programs that change something are ended.
     foreseen: `Plan.foreseen` of the plan that was agreed to: nothing else may be done at the provider. None: not asked.
     done: what an earlier step of this operation has done and a later one need not ask for again; the driver's own keys.
     """
@@ -61,9 +58,14 @@ class Env:
     report: Report = field(default=lambda line: None)
     fence: Callable[[], None] = field(default=lambda: None)
     note: Callable[[str, str, str], None] = field(default=lambda verb, target, why: None)
-    stopped: threading.Event = field(default_factory=threading.Event, compare=False)
     foreseen: frozenset[str] | None = None
     done: dict[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def stopped(self) -> Stop:
+        """The deadline's: set when the operation is ending, or has lost its lease. Whoever only waits then stops
+        waiting, and programs that change something are ended."""
+        return self.deadline.stopped
 
 
 @dataclass(frozen=True)

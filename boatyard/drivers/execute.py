@@ -191,7 +191,7 @@ def app_sources(env: Env) -> "apps.Sources":
     """Where apps come from: their paths were made absolute when the spec was loaded; those of a form start at home."""
     from boatyard.kube.apps import Sources
 
-    return Sources(base=env.home, tool=env.tool, cache=env.home / "charts")
+    return Sources(base=env.home, tool=env.tool, cache=env.home / "charts", stopped=env.stopped)
 
 
 def _remove_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:

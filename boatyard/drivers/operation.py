@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boatyard.clock import Clock, Deadline, SystemClock
+from boatyard.clock import Clock, Deadline, Stop, SystemClock
 from boatyard.drivers.base import Driver, Env, Foresighted, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
 from boatyard.drivers.upgrading import Halted, not_whole, roll_back, validate
-from boatyard.errors import BoatyardError, Fenced, NotFound, Unsafe
+from boatyard.errors import BoatyardError, Fenced, NotFound, Temporary, Unsafe
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
@@ -60,12 +60,19 @@ class Yard:
     machine: Clock = field(default_factory=SystemClock)
 
     def env(
-        self, limit: float, what: str, *, report: Report = silent, fence: Callable[[], None] = lambda: None, **more: Any
+        self,
+        limit: float,
+        what: str,
+        *,
+        report: Report = silent,
+        fence: Callable[[], None] = lambda: None,
+        stopped: Stop | None = None,
+        **more: Any,
     ) -> Env:
         return Env(
             home=self.settings.home,
             clock=self.machine,
-            deadline=Deadline.after(limit, what, self.machine),
+            deadline=Deadline.after(limit, what, self.machine, stopped),
             tool=self.toolbox.path,
             report=report,
             fence=fence,
@@ -153,7 +160,7 @@ class Operation:
     run_id: str
     lease: Lease
     report: Report = field(default=silent)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    stopped: Stop = field(default_factory=Stop)
     """Set when the operation ends, in whatever way, or has lost its lease."""
     foreseen: frozenset[str] | None = None
     """What the plan that is carried out may touch at the provider (`Plan.foreseen`); None where it was not asked."""
@@ -164,7 +171,11 @@ class Operation:
 
     def fence(self) -> None:
         """Raise `Fenced` when the lease was lost, or when the operation ends and a step of it still runs."""
-        self.yard.store.leases.check(self.lease)
+        try:
+            self.yard.store.leases.check(self.lease)
+        except Fenced as error:
+            self.stopped.set(error.message.rstrip("."))
+            raise
         if self.stopped.is_set():
             raise Fenced(
                 f"{self.name} of cluster {self.cluster.name} was stopped, so nothing more is changed.",
@@ -176,7 +187,7 @@ class Operation:
 
         A flow that is stopped leaves its steps to their threads, and what one has asked for goes on to its end.
         """
-        self.stopped.set()
+        self.stopped.set(f"{self.name} of cluster {self.cluster.name} has ended")
         with self._ended:
             self._ended.wait_for(lambda: not self._under_way)
 
@@ -213,6 +224,7 @@ class Operation:
     def observe(self) -> Observed:
         """Look at the cluster and remember what was seen."""
         observed = self.yard.look(self.driver(), self.cluster.name)
+        self.stopped.check(f"looking at {self.cluster.name}")  # cut short, it saw nothing worth remembering
         self.yard.store.clusters.set_observed(
             self.cluster.name, observed.model_dump(mode="json"), fence=self.lease.number
         )
@@ -356,6 +368,8 @@ class Operation:
             goes_on = step.params.get("on_failure") == "go_on" and not isinstance(error, Fenced)
             evidence = error.evidence if isinstance(error, Halted) else ()
             self._failed(entry, "\n".join([error.message if goes_on else str(error), *evidence]))
+            if isinstance(error, Temporary) and self.stopped.is_set():  # nobody is to try it again
+                raise Fenced(error.message) from error
             if not goes_on:
                 if (undo := roll_back(step)) is not None and isinstance(error, Halted):
                     self._carry_out(undo, report, carry_out)
@@ -380,7 +394,7 @@ def operating(
     yard: Yard, cluster: Cluster, name: str, *, who: str, run_id: str, wait: float = 0.0, report: Report = silent
 ) -> Iterator[Operation]:
     """Hold the cluster's lease for one operation. `Held` names who has it; `wait`: seconds to wait for them."""
-    stopped = threading.Event()
+    stopped = Stop()
     with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait, lost=stopped.set) as lease:
         held = Operation(yard, cluster, name, who, run_id, lease, report, stopped)
         try:

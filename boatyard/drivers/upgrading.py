@@ -93,7 +93,7 @@ def pause(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
     while not rest.passed:
         env.fence()
         if env.clock.wait(env.stopped, min(rest.left, _HEARTBEAT)):
-            raise Permanent(f"the rest between two steps of {cluster.name}'s upgrade was broken off.")
+            env.stopped.check(f"the rest between two steps of {cluster.name}'s upgrade")
 
 
 def run_hook(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:

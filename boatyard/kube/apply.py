@@ -241,7 +241,7 @@ def _delete_and_wait(client: Client, path: str, deadline: Deadline) -> None:
         return
     version, there = found["resourceVersion"], False
     with client.watch(
-        collection, resource_version=version, timeout=deadline.left, fieldSelector=f"metadata.name={name}"
+        collection, resource_version=version, deadline=deadline, fieldSelector=f"metadata.name={name}"
     ) as watch:
         for event in watch:
             there = there or event.type in ("ADDED", "MODIFIED")
@@ -262,7 +262,7 @@ def _settle(client: Client, answers: Iterable[Mapping[str, Any]], deadline: Dead
 def _established(client: Client, names: set[str], deadline: Deadline) -> None:
     missing = set(names)
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    with client.watch(path, timeout=deadline.left) as watch:
+    with client.watch(path, deadline=deadline) as watch:
         for event in watch:
             conditions = {c["type"]: c["status"] for c in (event.object.get("status") or {}).get("conditions") or []}
             if conditions.get("Established") == "True":
@@ -277,21 +277,21 @@ def _served(client: Client, definition: Mapping[str, Any], deadline: Deadline) -
     path = served_path(definition)
     if path is None:
         return
-    pause, never = 0.02, threading.Event()
+    pause = 0.02
     while True:
         try:
             client.get(path, limit=1)
             return
         except ApiNotFound:
             deadline.check(f"{path} to be served")
-            deadline.clock.wait(never, pause)
+            deadline.clock.wait(deadline.stopped, pause)
             pause = min(0.5, pause * 2)
 
 
 def _service_account(client: Client, namespace: str, deadline: Deadline) -> None:
     """A pod in a new namespace is refused until the controllers made `default` there, which takes a moment."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    with client.watch(path, timeout=min(2.0, deadline.left), fieldSelector="metadata.name=default") as watch:
+    with client.watch(path, timeout=2.0, deadline=deadline, fieldSelector="metadata.name=default") as watch:
         for event in watch:
             if event.type == "ADDED":
                 return

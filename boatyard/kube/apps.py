@@ -1,5 +1,6 @@
 """Deploy and remove apps: render, apply, wait, prune; recorded so that a killed run is simply run again."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Sources:
     cache: Path
     timeout: float = 120
     """Seconds for one run of kustomize or Helm."""
+    stopped: threading.Event | None = None
+    """Ends one that runs."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def prepare(client: Client, app: App, sources: Sources) -> Prepared:
         tool=sources.tool,
         cache=sources.cache,
         timeout=sources.timeout,
+        stopped=sources.stopped,
         capabilities=able,
     )
     scope = _scope(client, app, rendered)

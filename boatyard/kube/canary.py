@@ -76,7 +76,7 @@ def _namespace(client: Client, deadline: Deadline) -> None:
         with suppress(ApiConflict):
             client.create("/api/v1/namespaces", {"metadata": {"name": SYSTEM_NAMESPACE}}, fieldManager="boatyard")
     accounts = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts"
-    with client.watch(accounts, timeout=deadline.left, fieldSelector="metadata.name=default") as watch:
+    with client.watch(accounts, deadline=deadline, fieldSelector="metadata.name=default") as watch:
         for event in watch:
             if event.type in ("ADDED", "MODIFIED"):
                 return
@@ -122,7 +122,7 @@ def _watch(client: Client, pod: Json, deadline: Deadline) -> Check:
     """Until it is Ready, or has ended, or time is over."""
     last = pod
     selector = f"metadata.name={pod['metadata']['name']}"
-    with client.watch(_PODS, timeout=deadline.left, fieldSelector=selector) as watch:
+    with client.watch(_PODS, deadline=deadline, fieldSelector=selector) as watch:
         for event in watch:
             if event.type == "SYNCED":
                 continue

@@ -120,6 +120,7 @@ class _Validation:
         streak, since, before = 0, self._begun, None
         flight: Future[Check] | None = None
         with ExitStack() as stack, ThreadPoolExecutor(1, "canary") as pool:
+            stack.enter_context(self._deadline.stopped.calling(self._changed.set))
             while True:
                 checks = look()
                 passed = all(check.passes for check in checks)
@@ -174,6 +175,7 @@ class _Validation:
             self._report(f"watch ended: {error}")
 
     def _pause(self, seconds: float, *, wakeful: bool) -> None:
-        waited = self._changed if wakeful else threading.Event()
+        waited = self._changed if wakeful else self._deadline.stopped
         self._clock.wait(waited, min(seconds, self._deadline.left))
-        waited.clear()
+        self._deadline.stopped.check(self._deadline.what)
+        self._changed.clear()

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from boatyard.clock import Deadline
 from boatyard.errors import Permanent
 from boatyard.kube.discovery import ACCEPT, Discovery, Resource
 from boatyard.kube.errors import (
@@ -170,14 +171,24 @@ class Client:
             params = params | {"continue": token}
 
     def watch(
-        self, path: str, *, resource_version: str | None = None, timeout: float | None = None, **params: Any
+        self,
+        path: str,
+        *,
+        resource_version: str | None = None,
+        timeout: float | None = None,
+        deadline: Deadline | None = None,
+        **params: Any,
     ) -> Watch:
         """Changes of a collection as they happen; see `Watch`.
 
         resource_version: go on from there; None lists first and gives each object as ADDED, then one SYNCED.
-        timeout: seconds until the iterator ends by itself; None never.
+        timeout: seconds until the iterator ends by itself; None never. deadline: by then at the latest; `Fenced` when
+        it is stopped.
         """
-        return Watch(self, path, params, resource_version=resource_version, timeout=timeout)
+        if deadline is not None:
+            timeout = deadline.left if timeout is None else min(timeout, deadline.left)
+        stopped = (deadline.stopped, deadline.what) if deadline is not None else None
+        return Watch(self, path, params, resource_version=resource_version, timeout=timeout, stopped=stopped)
 
     def version(self) -> Json:
         """The server's `/version` document (`gitVersion`, `major`, `minor`, perhaps `emulationMinor`)."""

@@ -93,12 +93,17 @@ def drain_nodes(
 
     Raises `Permanent` for a pod that more than one budget covers and, unless `force_unmanaged`, `Unsafe` for pods
     without a controller, both before anything is changed; `DeadlineExceeded` naming node, pod and budget, with the
-    nodes left cordoned; whatever `on_empty` or `fence` raise.
+    nodes left cordoned; `Fenced` when the deadline is stopped: what was asked for goes on to its end, nothing more is
+    asked for, and the nodes stay cordoned for whoever goes on; whatever `on_empty` or `fence` raise.
     """
     if not nodes:
         return
     board = Board(nodes, deadline.clock, report, order=rules.order, force_after=rules.force_after)
-    with _following(client, board, nodes), ThreadPoolExecutor(parallel, "drain") as pool:
+    with (
+        deadline.stopped.calling(board.wake),
+        _following(client, board, nodes),
+        ThreadPoolExecutor(parallel, "drain") as pool,
+    ):
         board.wait_synced(deadline)
         _safe_to_start(board, force_unmanaged, report)
         drain = _Drain(client, board, pool, deadline, report, fence, rules)
@@ -178,6 +183,7 @@ class _Drain:
         running: set[Future[None]] = set()
         within = self._next_node_within()
         while True:
+            self._deadline.stopped.check(self._deadline.what)
             self._board.raise_failure()
             for node in self._board.newly_empty():
                 within = self._next_node_within()

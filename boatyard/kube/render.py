@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +75,13 @@ def render(
     tool: Tool,
     cache: Path,
     timeout: float = 120,
+    stopped: threading.Event | None = None,
     capabilities: Capabilities | None = None,
 ) -> Rendered:
     """The objects of an app as its author wrote them: no namespace filled in, no label of ours.
 
     base: folder that the app's paths are relative to. cache: folder for Helm's downloads. timeout: seconds a program.
+    stopped: ends it when set (`Fenced`).
     `NotFound` when the source is not there, `InvalidSpec` (file, document, line) when it is not made of objects,
     `Permanent` with the program's own complaint when it cannot render.
     """
@@ -87,9 +90,10 @@ def render(
     if app.kustomize is not None:
         folder = _existing(app, app.kustomize, base)
         argv: list[str | Path] = [tool("kubectl"), "kustomize", folder]
-        text = _program(app, argv, app.kustomize, timeout, env=minimal_env(HOME=str(_private(cache / "kustomize"))))
+        env = minimal_env(HOME=str(_private(cache / "kustomize")))
+        text = _program(app, argv, app.kustomize, timeout, stopped, env=env)
         return Rendered(tuple(parse(text, f"the output of kustomize for {app.kustomize}")))
-    return _hooked(_chart(app, base, tool, cache, timeout, capabilities or Capabilities()))
+    return _hooked(_chart(app, base, tool, cache, timeout, stopped, capabilities or Capabilities()))
 
 
 def digest(app: App, base: Path) -> str:
@@ -239,7 +243,15 @@ def _is_local(app: App) -> bool:
     return app.repository is None and not (app.chart or "").startswith(("oci://", "https://", "http://"))
 
 
-def _chart(app: App, base: Path, tool: Tool, cache: Path, timeout: float, able: Capabilities) -> list[Document]:
+def _chart(
+    app: App,
+    base: Path,
+    tool: Tool,
+    cache: Path,
+    timeout: float,
+    stopped: threading.Event | None,
+    able: Capabilities,
+) -> list[Document]:
     chart = str(_existing(app, app.chart or "", base)) if _is_local(app) else str(app.chart)
     argv: list[str | Path] = [tool("helm"), "template", app.name, chart, "--namespace", app.namespace, "--include-crds"]
     argv += ["--skip-tests"]
@@ -262,7 +274,7 @@ def _chart(app: App, base: Path, tool: Tool, cache: Path, timeout: float, able: 
         argv += ["--values", "-"]
         given = orjson.dumps(app.values, option=orjson.OPT_NON_STR_KEYS)
     env = _helm_environment(_private(cache / "helm"))
-    text = _program(app, argv, str(app.chart), timeout, env=env, given=given)
+    text = _program(app, argv, str(app.chart), timeout, stopped, env=env, given=given)
     _, _, objects = f"\n{text}".partition("\n---\n")  # before them Helm says which package it pulled
     return parse(objects, f"the output of helm for {app.chart}")
 
@@ -280,11 +292,12 @@ def _program(
     argv: list[str | Path],
     source: str,
     timeout: float,
+    stopped: threading.Event | None,
     *,
     env: Mapping[str, str],
     given: bytes | None = None,
 ) -> str:
-    result = run(argv, timeout=timeout, env=env, input=given, check=False)
+    result = run(argv, timeout=timeout, env=env, input=given, check=False, stopped=stopped)
     if result.code != 0:
         said = [line for line in result.stderr.strip().splitlines() if line.strip()]
         errors = [line for line in said if line.lower().startswith("error")] or said[-1:] or ["no reason given"]

@@ -174,7 +174,7 @@ def _watch(
 ) -> Watch:
     resource: Resource = client.discovery.preferred(*kind)
     path = resource.path(next(iter(namespaces)) or None) if len(namespaces) == 1 else resource.path()
-    return client.watch(path, timeout=deadline.left, labelSelector=selector)
+    return client.watch(path, deadline=deadline, labelSelector=selector)
 
 
 def _pump(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import orjson
 
+from boatyard.clock import Stop
 from boatyard.kube.errors import ApiBusy, ApiError, ApiGone, error_from
 from boatyard.kube.wire import Answer
 
@@ -45,7 +46,10 @@ class Watch:
         *,
         resource_version: str | None,
         timeout: float | None,
+        stopped: tuple[Stop, str] | None = None,
     ) -> None:
+        """stopped: ends the iteration with `Fenced`, which names what was broken off."""
+        self._broken_off = stopped
         self._client, self._path, self._params = client, path, dict(params)
         self._version = resource_version
         self._end = None if timeout is None else time.monotonic() + timeout
@@ -77,6 +81,15 @@ class Watch:
         return self._version
 
     def __iter__(self) -> Iterator[Event]:
+        if self._broken_off is None:
+            yield from self._events()
+            return
+        stopped, what = self._broken_off
+        with stopped.calling(self.stop):
+            yield from self._events()
+        stopped.check(what)
+
+    def _events(self) -> Iterator[Event]:
         while not self._over:
             try:
                 if self._version is None:

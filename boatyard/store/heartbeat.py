@@ -10,13 +10,13 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Calls `renew` every `seconds` of real time until stopped, or until it raises `Fenced`, and then `lost`.
+    """Calls `renew` every `seconds` of real time until stopped, or until it raises `Fenced`, and then `lost` with why.
 
     Real time on purpose: the beat proves that this process lives, and a clock that moves when waited on would spin it.
     """
 
     def __init__(
-        self, renew: Callable[[], object], seconds: float, what: str, lost: Callable[[], object] = lambda: None
+        self, renew: Callable[[], object], seconds: float, what: str, lost: Callable[[str], object] = lambda why: None
     ) -> None:
         self._renew, self._lost = renew, lost
         self._seconds = seconds
@@ -37,7 +37,7 @@ class Heartbeat:
                 self._renew()
             except Fenced as error:
                 log.error("%s", error)
-                self._lost()
+                self._lost(error.message.rstrip("."))
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, a thread that ended would let the lease run out
                 log.warning("The %s could not be renewed and is tried again: %s", self._what, error)

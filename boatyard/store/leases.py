@@ -118,12 +118,12 @@ class Leases:
         *,
         resume_key: str = "",
         wait: float = 0.0,
-        lost: Callable[[], object] = lambda: None,
+        lost: Callable[[str], object] = lambda why: None,
     ) -> Iterator[Lease]:
         """Hold the lease for the block: renewed by a thread every third of `ttl`, given back at the end.
 
         When it is lost meanwhile, `check` and every fenced write raise `Fenced`, and so does the end of the block;
-        `lost` is called, from the thread, when that is noticed.
+        `lost` is called with why, from the thread, when that is noticed.
         """
         lease = self.acquire(cluster, holder, operation, ttl, run_id, resume_key=resume_key, wait=wait)
         beat = Heartbeat(lambda: self.renew(lease), ttl / 3, f"lease of {cluster}", lost)

@@ -1,7 +1,6 @@
 """The kops program: one method a command. What it prints comes back as values, how it fails as errors."""
 
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -38,8 +37,8 @@ class Kops:
     program: the binary. folder: private scratch (0700), made when it is not there; its kubeconfig is the only one kOps
     sees. environment: asked before each command, as a role's session ends: AWS credentials and endpoints over what this
     process' own environment offers. Each command takes what `deadline` leaves and never longer than its own limit
-    (`DeadlineExceeded`); `fence` is called before each one that changes something, and `stopped` ends one that
-    runs. A failure is told by `boatyard.drivers.kops.failures`.
+    (`DeadlineExceeded`), and one that runs is ended when the deadline is `stopped`; `fence` is called before each one
+    that changes something. A failure is told by `boatyard.drivers.kops.failures`.
     """
 
     def __init__(
@@ -54,11 +53,10 @@ class Kops:
         report: Callable[[str], None] = lambda line: None,
         environment: Callable[[], Mapping[str, str]] = dict,
         fence: Callable[[], None] = lambda: None,
-        stopped: threading.Event | None = None,
     ) -> None:
         self.program, self.name, self.state_store, self.region = program, name, state_store, region
         self.deadline, self.folder = deadline, folder
-        self._report, self._fence, self._stopped = report, fence, stopped
+        self._report, self._fence = report, fence
         self._environment = environment
         self._secrets: tuple[str, ...] = ()
 
@@ -267,7 +265,7 @@ class Kops:
                 check=False,
                 secrets=self._secrets,
                 on_line=progress.hear,
-                stopped=self._stopped,
+                stopped=self.deadline.stopped,
             )
         except DeadlineExceeded as error:
             if not progress.held:

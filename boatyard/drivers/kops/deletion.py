@@ -14,7 +14,7 @@ from boatyard.drivers.kops.create import documents
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.versioning import full_version
 from boatyard.drivers.kops.waiting import Lookout
-from boatyard.errors import BoatyardError, DeadlineExceeded, NotFound
+from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, NotFound
 from boatyard.kube.client import ApiNotFound, Client
 
 _RELEASE = 300.0  # seconds for load balancers and volumes of the cluster's own; kOps finds them by their tags as well
@@ -83,6 +83,8 @@ def _release(reach: Reach) -> None:
             Lookout(bounded).until(lambda: _held(client))
     except NotFound:
         return
+    except Fenced:
+        raise
     except BoatyardError as error:
         reach.env.report(f"{reach.name}: going on without: {error.message}")
 

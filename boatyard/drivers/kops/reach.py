@@ -66,7 +66,6 @@ class Reach:
             report=self.env.report,
             environment=self._credentials,
             fence=self.env.fence,
-            stopped=self.env.stopped,
         )
 
     def client(self, *, timeout: float = 30, retries: int = 3) -> Client:

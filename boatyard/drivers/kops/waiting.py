@@ -26,8 +26,12 @@ class Lookout:
     def until(self, look: Callable[[], str]) -> None:
         """Return once `look()` says "", which else says what is still awaited; a `Temporary` error is awaited, too.
 
-        `DeadlineExceeded` names the last.
+        `DeadlineExceeded` names the last; `Fenced` when the operation is stopped.
         """
+        with self._env.stopped.calling(self.stir):
+            self._until(look)
+
+    def _until(self, look: Callable[[], str]) -> None:
         said, pause = "", _FIRST
         while rest := _asked(look):
             if rest != said:

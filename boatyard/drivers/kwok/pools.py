@@ -109,9 +109,8 @@ class Pools:
             waiting &= set(only)
         if not waiting:
             return
-        left = self.env.deadline.left
         with self.client.watch(
-            NODES, resource_version=version, timeout=left, labelSelector=f"{nodes.POOL}={pool}"
+            NODES, resource_version=version, deadline=self.env.deadline, labelSelector=f"{nodes.POOL}={pool}"
         ) as watch:
             for event in watch:
                 if event.type == "DELETED" or (event.type != "SYNCED" and nodes.ready(event.object)):

@@ -116,7 +116,7 @@ class _Restore:
         waiting = {item["metadata"]["name"] for item in definitions}
         if not waiting:
             return
-        with self._client.watch(_CRDS, timeout=self._env.deadline.left) as watch:
+        with self._client.watch(_CRDS, deadline=self._env.deadline) as watch:
             for event in watch:
                 if event.type in ("ADDED", "MODIFIED") and _established(event.object):
                     waiting.discard(event.object["metadata"]["name"])

@@ -106,7 +106,7 @@ class Twin:
         with ThreadPoolExecutor(_PARALLEL, "nodes") as threads:
             list(threads.map(create, made))
         waiting = {node["metadata"]["name"] for node in made}
-        with client.watch(nodes.NODES, timeout=deadline.left) as watch:
+        with client.watch(nodes.NODES, deadline=deadline) as watch:
             for event in watch if waiting else ():
                 if event.type != "SYNCED" and nodes.ready(event.object):
                     waiting.discard(nodes.name_of(event.object))

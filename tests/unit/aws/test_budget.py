@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from boatyard.aws.budget import GLOBAL, MODEST, Bucket, Rate, rate_of
-from boatyard.clock import Deadline, ManualClock
-from boatyard.errors import DeadlineExceeded
+from boatyard.clock import Deadline, ManualClock, SystemClock
+from boatyard.errors import DeadlineExceeded, Fenced
 
 pytestmark = pytest.mark.account
 
@@ -105,3 +105,11 @@ def test_route_53_is_asked_five_times_a_second_for_all_regions_together() -> Non
     assert rate_of("route53") == Rate(5, 5)
     assert "route53" in GLOBAL
     assert rate_of("something new") == MODEST
+
+
+def test_nobody_waits_for_a_turn_when_the_operation_is_stopped(tmp_path: Path) -> None:
+    bucket, deadline = Bucket(tmp_path / "b", Rate(0.01, 1)), Deadline.after(3600, "The flow", SystemClock())
+    bucket.take(deadline, "route53:ListHostedZones")
+    threading.Timer(0.1, deadline.stopped.set, ("the lease was lost",)).start()
+    with pytest.raises(Fenced, match="The flow was broken off: the lease was lost"):
+        bucket.take(deadline, "route53:ListHostedZones")

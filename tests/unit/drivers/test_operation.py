@@ -86,6 +86,35 @@ def test_a_program_of_a_step_ends_when_the_lease_is_lost(yard: Yard, monkeypatch
             op.fence()
 
 
+def test_what_is_seen_after_a_stop_is_not_remembered(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking is cut short then, and a cluster that was not looked at would be kept as one that does not answer."""
+    with operating(yard, CLUSTER, "delete", who="me", run_id="1") as op:
+        op.observe()
+        before = yard.store.clusters.get("dev")
+        op.stopped.set("Ctrl-C")
+        with pytest.raises(Fenced, match="looking at dev was broken off: Ctrl-C"):
+            op.observe()
+    assert yard.store.clusters.get("dev") == before
+
+
+def test_a_step_that_is_stopped_is_not_tried_again(yard: Yard) -> None:
+    def work(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+        env.stopped.set("Ctrl-C")
+        raise Temporary("The API server does not answer.")
+
+    with operating(yard, CLUSTER, "delete", who="me", run_id="1") as op, pytest.raises(Fenced, match="does not answer"):
+        op.carry_out(STEP, do=work)
+
+
+def test_who_meets_a_lost_lease_tells_the_others(yard: Yard) -> None:
+    with suppress(Fenced), operating(yard, CLUSTER, "delete", who="me", run_id="1") as op:
+        yard.store.leases.release(op.lease)
+        yard.store.leases.acquire("dev", "somebody else", "create")
+        with pytest.raises(Fenced):
+            op.fence()
+        assert "create by somebody else holds it" in op.stopped.why
+
+
 def test_why_a_step_failed_is_told_also_when_the_store_is_away_by_then(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

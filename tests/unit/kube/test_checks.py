@@ -150,6 +150,21 @@ def test_a_joining_node_is_waited_for_until_the_deadline(client: Client, kubecon
         result.require()
 
 
+def test_a_validation_ends_with_its_operation_whether_it_waits_for_time_or_for_news(client: Client, pool: str) -> None:
+    """One that passed so far waits for its next round, one that did not for a node that joins."""
+    for low in (1, 2):
+        deadline = within()
+
+        class Stopping(SystemClock):
+            def wait(self, event: threading.Event, seconds: float) -> bool:
+                deadline.stopped.set("Ctrl-C")  # noqa: B023 - used up in this round of the loop
+                return event.wait(60)
+
+        with pytest.raises(Fenced, match="was broken off: Ctrl-C"):
+            validate(client, cluster(pool, low), deadline=deadline, clock=Stopping(), rounds=2)
+    assert canaries(client) == []
+
+
 def test_the_wrong_version_fails(client: Client, pool: str) -> None:
     result = validate(
         client, cluster(pool), expected_version="1.35", deadline=within(), clock=CLOCK, patience=0, send_canary=False

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from boatyard.errors import NotFound, Permanent, Temporary
+from boatyard.clock import Deadline, SystemClock
+from boatyard.errors import Fenced, NotFound, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiInvalid, ApiNotFound, Client
 
 pytestmark = pytest.mark.twin
@@ -100,6 +101,16 @@ def test_watch_is_stopped_from_another_thread(client, namespace):
     thread.join(20)
     assert not thread.is_alive()
     assert events == ["SYNCED"]
+
+
+def test_watch_ends_with_the_operation_it_is_for(client, namespace):
+    deadline = Deadline.after(60, "waiting for secrets", SystemClock())
+    watch = client.watch(f"/api/v1/namespaces/{namespace}/secrets", deadline=deadline)
+    events = iter(watch)
+    assert next(events).type == "SYNCED"
+    threading.Timer(0.2, deadline.stopped.set, ("the lease was lost",)).start()
+    with pytest.raises(Fenced, match="waiting for secrets was broken off: the lease was lost"):
+        next(events)
 
 
 def test_watch_from_a_version_too_old_lists_again(client, namespace):

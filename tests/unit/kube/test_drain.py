@@ -341,6 +341,25 @@ def test_a_lost_lease_stops_before_the_next_change(yard: Yard) -> None:
     assert yard.pods_on(node) == ["web", "web"]
 
 
+def test_a_drain_that_is_stopped_evicts_nothing_more_and_leaves_its_node_for_the_next(yard: Yard) -> None:
+    """It may wait for a budget's head-room for an hour; Ctrl-C and a lost lease are not to wait with it."""
+    [node] = yard.nodes("a")
+    yard.bare("frozen", node)
+    yard.budget("frozen", maxUnavailable=0)
+    deadline, emptied = within(), []
+
+    def stop(line: str) -> None:
+        if line.startswith("waiting for head-room"):
+            threading.Timer(0.2, deadline.stopped.set, ("Ctrl-C",)).start()
+
+    with pytest.raises(Fenced, match="the drain was broken off: Ctrl-C"):
+        drain_nodes(yard.client, [node], deadline=deadline, report=stop, on_empty=emptied.append)
+    assert (yard.pods_on(node), yard.cordoned(node), emptied) == (["frozen"], True, [])
+    yard.client.delete(f"/apis/policy/v1/namespaces/{yard.namespace}/poddisruptionbudgets/frozen")
+    drain_nodes(yard.client, [node], deadline=within(), on_empty=emptied.append)
+    assert emptied == [node]
+
+
 def test_what_on_empty_raises_ends_the_drain(yard: Yard) -> None:
     nodes = yard.nodes("a", "b")
 

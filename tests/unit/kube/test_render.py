@@ -1,10 +1,12 @@
 """From an app's source to objects, and the digest of the source."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from boatyard.errors import InvalidSpec, NotFound, Permanent
+from boatyard.clock import Stop
+from boatyard.errors import Fenced, InvalidSpec, NotFound, Permanent
 from boatyard.kube.documents import parse
 from boatyard.kube.objects import Ref, adopt
 from boatyard.kube.render import digest, render
@@ -134,6 +136,25 @@ def test_a_program_says_in_one_sentence_why_it_cannot(tmp_path, tool):
     (tmp_path / "chart").mkdir()
     with pytest.raises(Permanent, match=r"Chart\.yaml"):
         rendered(App(name="a", chart="./chart"), tmp_path, tmp_path, tool)
+
+
+@pytest.mark.parametrize("source", [{"kustomize": "app"}, {"chart": "oci://charts.example.com/a", "version": "1"}])
+def test_a_program_that_loads_for_long_ends_with_its_operation(tmp_path, source):
+    (tmp_path / "app").mkdir()
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 600\n")
+    slow.chmod(0o755)
+    stopped = Stop()
+    threading.Timer(0.2, stopped.set).start()
+    with pytest.raises(Fenced, match="stopped together with the operation"):
+        render(
+            App(name="a", **source),
+            base=tmp_path,
+            tool=lambda name: slow,
+            cache=tmp_path,
+            timeout=60,
+            stopped=stopped,
+        )
 
 
 def edit(path, text):

@@ -2,7 +2,7 @@
 
 import threading
 
-from boatyard.clock import SystemClock
+from boatyard.clock import Stop, SystemClock
 from boatyard.errors import Fenced, Temporary
 from boatyard.store.heartbeat import Heartbeat
 from boatyard.store.store import Store
@@ -20,9 +20,16 @@ def test_a_held_lease_is_renewed_again_and_again(url: str) -> None:
 
 
 def test_a_hiccup_is_tried_again_and_a_loss_ends_it() -> None:
-    answers: list[Exception | None] = [None, Temporary("busy"), RuntimeError("odd"), None, Fenced("lost"), None]
+    answers: list[Exception | None] = [
+        None,
+        Temporary("busy"),
+        RuntimeError("odd"),
+        None,
+        Fenced("The lease is lost."),
+        None,
+    ]
     asked: list[Exception | None] = []
-    lost = threading.Event()
+    lost = Stop()
 
     def renew() -> None:
         answer = answers[len(asked)]
@@ -36,3 +43,4 @@ def test_a_hiccup_is_tried_again_and_a_loss_ends_it() -> None:
     beat.stop()
 
     assert asked == answers[:5]
+    assert lost.why == "The lease is lost"

@@ -1,13 +1,15 @@
 """Which machine is next, and what a group or a control plane still lacks."""
 
+import threading
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from boatyard.clock import Deadline, ManualClock
+from boatyard.clock import Deadline, ManualClock, SystemClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops import rolling as rolls
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
@@ -16,7 +18,7 @@ from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.rolling import Rolling, next_old, oldest_first
 from boatyard.drivers.kops.scene import Scene, unsettled
 from boatyard.drivers.kops.waiting import Lookout
-from boatyard.errors import DeadlineExceeded, Permanent, Temporary
+from boatyard.errors import DeadlineExceeded, Fenced, Permanent, Temporary
 from boatyard.kube.client import Client
 
 NAMES = ("i-1", "i-2", "i-3")
@@ -125,6 +127,19 @@ def test_a_lookout_ends_when_nothing_is_awaited_and_says_what_is_on_the_way(env:
 
 def test_a_lookout_names_what_did_not_come_in_time(env: Env) -> None:
     with pytest.raises(DeadlineExceeded, match="the roll did not end in time: still waiting for i-1 to join"):
+        Lookout(env).until(lambda: "i-1 to join")
+
+
+def test_a_lookout_ends_with_its_operation(tmp_path: Path) -> None:
+    deadline = Deadline.after(60, "the roll", SystemClock())
+
+    class Stopping(SystemClock):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            deadline.stopped.set("the lease was lost")
+            return event.wait(60)
+
+    env = Env(tmp_path, Stopping(), deadline, tool=lambda name: tmp_path / name)
+    with pytest.raises(Fenced, match="the roll was broken off: the lease was lost"):
         Lookout(env).until(lambda: "i-1 to join")
 
 
