@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -62,7 +61,7 @@ class ControlPlane:
                     raise Permanent(self._why_dead(missing))
                 self._start(missing)
             self.env.deadline.check(waiting)
-            self.env.clock.wait(threading.Event(), _PAUSE)
+            self.env.clock.wait(self.env.stopped, _PAUSE)
 
     def wake(self) -> None:
         """Like `start`. `NotFound` when there is nothing to wake."""
@@ -212,7 +211,8 @@ class ControlPlane:
                             " is taken by another program.",
                             hint=f"Stop that program (`ss -ltnp sport = :{port}` names it) and run again.",
                         )
-                    self.env.clock.wait(threading.Event(), _PAUSE)
+                    patience.stopped.check(patience.what)
+                    self.env.clock.wait(self.env.stopped, _PAUSE)
 
     def _unready(self) -> str:
         """What is not ready yet, for people; empty when all is."""
@@ -272,7 +272,8 @@ class ControlPlane:
         command: list[str | Path] = [self.env.tool("kwokctl"), *arguments, f"--name={self.layout.name}"]
         if config is not None:
             command.append(f"--config={config}")
-        run(command, timeout=max(1.0, min(self.env.deadline.left, _KWOKCTL)), env=env, check=check)
+        limit = max(1.0, min(self.env.deadline.left, _KWOKCTL))
+        run(command, timeout=limit, env=env, check=check, stopped=self.env.stopped)
 
 
 def served_minor(version: dict[str, str]) -> str:

@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from boatyard.drivers.kwok import processes, state
+from boatyard.drivers.kwok.driver import Driver
 from boatyard.drivers.kwok.state import Layout
-from boatyard.errors import Permanent
+from boatyard.errors import Fenced, Permanent
 from boatyard.plan.model import Phase
 from tests.conformance.harness import Bench, eventually, kill, load_case, running
 
@@ -84,6 +86,19 @@ def test_a_pid_that_is_somebody_elses_by_now_is_left_alone(bench: Bench, layout:
         bench.driver(cluster).hibernate()
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_a_start_that_is_stopped_leaves_what_the_next_one_goes_on_from(bench: Bench, layout: Layout) -> None:
+    cluster = bench.cluster("demo")
+    bench.driver(cluster).hibernate()
+    stopped = bench.driver(cluster)
+    env = replace(stopped._env, report=lambda line: stopped._env.stopped.set("Ctrl-C"))
+    with pytest.raises(Fenced):
+        Driver(cluster, env).wake()
+    assert "kwokctl" not in [proc.command for proc in processes.at_work(layout)]
+    bench.driver(cluster).wake()
+    assert bench.observe(cluster).phase is Phase.RUNNING
+    bench.driver(cluster).hibernate()
 
 
 def test_a_port_taken_meanwhile_is_named(bench: Bench, layout: Layout) -> None:

@@ -1,6 +1,8 @@
 """The record, the ports, kwok.yaml, and what is observed from files alone."""
 
+import os
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from boatyard.drivers.kwok.control_plane import ControlPlane
 from boatyard.drivers.kwok.driver import Driver
 from boatyard.drivers.kwok.spec import EXAMPLE
 from boatyard.drivers.kwok.state import Layout, PoolRecord, Record
-from boatyard.errors import NotFound, Permanent, Temporary
+from boatyard.errors import Fenced, NotFound, Permanent, Temporary
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster, Network
 
@@ -220,6 +222,46 @@ def driver_accepts(cluster: Cluster) -> bool:
     clock = SystemClock()
     env = Env(Path("/"), clock, Deadline.after(5, "test", clock), lambda name: Path(name))
     return not [each for each in Driver(cluster, env).preflight() if each.subject != "disk"]
+
+
+def test_kwokctl_ends_with_its_operation_and_what_was_wanted_stays_known(tmp_path: Path, layout: Layout) -> None:
+    """Whoever has the lease by then must not meet it at work."""
+    program = tmp_path / "kwokctl"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec /bin/sleep 600\n")
+    program.chmod(0o755)
+    clock = SystemClock()
+    deadline = Deadline.after(60, "test", clock)
+
+    def stop() -> None:
+        while not (tmp_path / "pid").exists() and not deadline.passed:
+            clock.wait(deadline.stopped, 0.02)
+        deadline.stopped.set("the lease was lost")
+
+    threading.Thread(target=stop).start()
+    env = Env(tmp_path, clock, deadline, lambda name: tmp_path / name)
+    spec = {"name": "demo", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.34"}}
+    plane = ControlPlane(Cluster.model_validate(spec), env, layout)
+    with pytest.raises(Fenced, match=r"kwokctl .*was stopped together with the operation"):
+        plane.create()
+    record = state.load(layout)
+    assert record is not None
+    assert record.intent == "creating"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_port_that_stays_taken_is_not_waited_for_by_a_stopped_operation(tmp_path: Path, layout: Layout) -> None:
+    clock = SystemClock()
+    deadline = Deadline.after(60, "test", clock)
+    deadline.stopped.set("the lease was lost")
+    env = Env(tmp_path, clock, deadline, Path)
+    spec = {"name": "demo", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.34"}}
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        state.save(layout, replace(RECORD, ports=RECORD.ports | {"etcdPort": taker.getsockname()[1]}))
+        with pytest.raises(Fenced, match="waiting for ports was broken off: the lease was lost"):
+            ControlPlane(Cluster.model_validate(spec), env, layout)._check_ports(["etcd"])
 
 
 def test_clusters_ordered_at_once_never_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
