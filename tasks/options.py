@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture, wait
 from prefect.tasks import Task
 
+from boatyard.drivers.stopping import signalled, stop_all
 from boatyard.errors import BoatyardError, Permanent, Temporary
 
 
@@ -30,8 +31,16 @@ ONCE: dict[str, Any] = RETRIED | {"retries": 0}
 
 
 def raise_all(futures: "Sequence[PrefectFuture[Any]]") -> None:
-    """Wait for all, then raise one error that names every failure: one cluster's trouble must not hide another's."""
-    wait(list(futures))
+    """Wait for all, then raise one error that names every failure: one cluster's trouble must not hide another's.
+
+    A signal meanwhile reaches this thread alone: it is passed on to the operations of the others.
+    """
+    try:
+        wait(list(futures))
+    except BaseException as error:
+        if why := signalled(error):
+            stop_all(why)
+        raise
     failures: list[BaseException] = []
     for future in futures:
         if future.state.is_failed() or future.state.is_crashed():

@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 
 from boatyard.drivers.fleet_state import fleet_state, rules
 from boatyard.drivers.operation import Operation
-from boatyard.errors import BoatyardError, Held
+from boatyard.errors import BoatyardError, Fenced, Held
 from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
@@ -129,14 +129,16 @@ def ask_for(asks: Collection[Ask]) -> None:
 def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
     """An upgrade that the fleet remembers: by schedule, where it was reserved before, or by hand.
 
-    Refused before its first change it is `blocked`, else what does not end well has `failed`. A killed one stays open,
-    and the next one goes on with it.
+    Refused before its first change it is `blocked`, else what does not end well has `failed`. One that was killed or
+    stopped stays open, and the next one goes on with it.
     """
     store, name = op.yard.store, op.cluster.name
     kept = store.rollout.begin(name, to)
     newest = max((entry.id for entry in store.journal.list(name, limit=1)), default=0)
     try:
         yield kept
+    except Fenced:
+        raise
     except BoatyardError as error:
         changed = any(entry.verb in _CHANGES for entry in store.journal.list(name, limit=1000, after=newest))
         store.rollout.end(kept.id, "failed" if changed else "blocked", str(error))
@@ -165,6 +167,8 @@ def reserved(name: str, to: str) -> Iterator[None]:
     """What comes before the upgrade belongs to it: where waking fails, that was a try, and it is not under way."""
     try:
         yield
+    except Fenced:
+        raise
     except BoatyardError as error:
         yard().store.rollout.give_back(name, to, "blocked", str(error))
         raise

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from boatyard.clock import Clock, Stop, SystemClock
 from boatyard.drivers.operation import Operation, Yard, operating
+from boatyard.drivers.stopping import to_its_end
 from boatyard.errors import NotFound
 from boatyard.settings import Settings
 from boatyard.spec.models import Cluster
@@ -99,11 +100,8 @@ def operate_if_known(cluster: str, name: str, *, wait: float = 0.0) -> Iterator[
             yield None
             return
         held = Operation(here, known, name, who(), run, lease, get_run_logger().info, stopped)
-        try:
-            with _running(held):
-                yield held
-        finally:
-            held.end()
+        with to_its_end(held), _running(held):
+            yield held
 
 
 @contextmanager

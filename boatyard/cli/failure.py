@@ -19,6 +19,7 @@ from boatyard.errors import BoatyardError, InvalidSpec, Permanent
 USAGE = 64
 """click's own 2 means "there are changes" here; 64 is EX_USAGE of sysexits.h."""
 CRASH = 70
+HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
 BROKEN_PIPE = 141
@@ -28,11 +29,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 _OURS = re.compile(r"(\x1b\[[0-9;]{0,8}m)")
 
 
-class Stopped(Exception):
-    """Ctrl-C or SIGTERM; what ran was ended in order."""
+class Stopped(BaseException):
+    """Ctrl-C, SIGTERM or a closed terminal; what ran was ended in order. No `Exception`: it is not for a flow to catch.
+
+    signal: its number.
+    """
 
     def __init__(self, code: int = INTERRUPTED) -> None:
-        self.code = code
+        self.code, self.signal = code, code - 128
         super().__init__("stopped")
 
 

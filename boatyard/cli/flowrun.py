@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from boatyard.cli.failure import INTERRUPTED, TERMINATED, Stopped
+from boatyard.cli import signals
+from boatyard.cli.failure import HUNG_UP, INTERRUPTED, TERMINATED, Stopped
 from boatyard.cli.me import who
 from boatyard.cli.output import Out
 from boatyard.errors import BoatyardError, InvalidSpec, Permanent, Temporary
@@ -52,7 +53,7 @@ class Ran:
 
 @contextmanager
 def flows(out: Out, *, stages: bool = False) -> "Iterator[Session]":
-    """A server, and what the flows called inside need; Ctrl-C and SIGTERM end them in order.
+    """A server, and what the flows called inside need; Ctrl-C, SIGTERM and a closed terminal end them in order.
 
     stages: tell when each subflow begins and ends.
     """
@@ -176,15 +177,20 @@ def _translated(error: BaseException) -> BaseException:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """First signal: end in order, within `PATIENCE`; second: at once. Programs that run.py started die with us."""
+    """First signal: end in order, within `PATIENCE`; second: at once. Programs that run.py started die with us.
+
+    A second SIGHUP is none: a shell passes it on when its terminal goes, and the kernel sends one more.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     asked = threading.Event()
 
-    def stop(number: int, frame: object) -> None:
-        code = INTERRUPTED if number == signal.SIGINT else TERMINATED
+    def stop(number: int) -> None:
+        code = {signal.SIGINT: INTERRUPTED, signal.SIGHUP: HUNG_UP}.get(signal.Signals(number), TERMINATED)
         if asked.is_set():
+            if number == signal.SIGHUP:
+                return
             _leave(code)
         asked.set()
         watchdog = threading.Timer(PATIENCE, _leave, (code,))
@@ -194,13 +200,8 @@ def _signals() -> Iterator[None]:
             raise KeyboardInterrupt
         raise Stopped(code)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals.heard(stop, restored=lambda: not asked.is_set()):
         yield
-    finally:
-        if not asked.is_set():
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _leave(code: int) -> None:

@@ -13,6 +13,7 @@ from boatyard.clock import Clock, Deadline, Stop, SystemClock
 from boatyard.drivers.base import Driver, Env, Foresighted, MadeByProgram, Report, Upgradable
 from boatyard.drivers.execute import carry_out, supported, time_limit
 from boatyard.drivers.registry import driver_class, driver_for
+from boatyard.drivers.stopping import to_its_end
 from boatyard.drivers.upgrading import Halted, not_whole, roll_back, validate
 from boatyard.errors import BoatyardError, Fenced, NotFound, Temporary, Unsafe
 from boatyard.plan.model import Observed, Phase, Plan, Step, Verb
@@ -177,17 +178,18 @@ class Operation:
             self.stopped.set(error.message.rstrip("."))
             raise
         if self.stopped.is_set():
+            what = f"{self.name} of cluster {self.cluster.name}"
             raise Fenced(
-                f"{self.name} of cluster {self.cluster.name} was stopped, so nothing more is changed.",
+                f"{what} was stopped, so nothing more is changed: {self.stopped.why}.",
                 hint="Start it again to go on from what is there.",
             )
 
-    def end(self) -> None:
+    def end(self, why: str = "") -> None:
         """No further change, and no step under way when this returns: only then may somebody else have the lease.
 
         A flow that is stopped leaves its steps to their threads, and what one has asked for goes on to its end.
         """
-        self.stopped.set(f"{self.name} of cluster {self.cluster.name} has ended")
+        self.stopped.set(why or "it has ended")
         with self._ended:
             self._ended.wait_for(lambda: not self._under_way)
 
@@ -397,7 +399,5 @@ def operating(
     stopped = Stop()
     with yard.store.leases.hold(cluster.name, who, name, run_id=run_id, wait=wait, lost=stopped.set) as lease:
         held = Operation(yard, cluster, name, who, run_id, lease, report, stopped)
-        try:
+        with to_its_end(held):
             yield held
-        finally:
-            held.end()

@@ -84,6 +84,12 @@ class Yard:
 
         until(ready, "boatyard up")
 
+    @property
+    def taking_runs(self) -> bool:
+        """False once the worker has said, last, that it drains."""
+        said = self.place.log("worker").read_text()
+        return said.rfind("Draining.") < said.rfind("Taking runs.")
+
     def stop(self) -> int:
         assert self.process is not None
         return self.process.stop(90)

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import stat
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from boatyard import run
 from boatyard.cli.prefect_server import client
 from boatyard.cli.prefect_server.catalogue import project_file, read_deployments
 from tests.server.conftest import TOY, Yard, until
+from tests.terminal import Terminal
 
 pytestmark = pytest.mark.server
 
@@ -48,8 +50,6 @@ def test_password_is_in_no_process_list(yard: Yard):
 
 
 def test_second_up_names_the_first(yard: Yard):
-    import sys
-
     second = run.run([sys.executable, TOY / "up_toy.py", "0"], timeout=60, env=yard.env)
     assert yard.running.url in second.stdout
     assert str(yard.running.pid) in second.stdout
@@ -198,6 +198,27 @@ def test_stop_drains_running_flows_and_the_next_up_is_clean(yard: Yard):
     assert yard.flow_run(run_id)["state_type"] == "COMPLETED"
 
 
+def test_a_closed_terminal_drains_as_well_and_leaves_nothing(yard: Yard):
+    """Its output cannot be written any more by then, and the hang-up comes twice."""
+    yard.stop()
+    with Terminal([sys.executable, TOY / "up_toy.py", "0"], env=yard.env, cwd=yard.home) as terminal:
+        until(lambda: "is up" in terminal.said or terminal.process.poll() is not None, "boatyard up")
+        assert terminal.process.poll() is None, terminal.said
+        yard.begin("gate", name="closed")
+        flow_process = int(yard.lines("gate-closed")[0])
+        worker, own_server = _parent(flow_process), _server_of(yard)
+        terminal.close()
+        until(lambda: not yard.taking_runs, "the drain")
+        assert terminal.process.poll() is None
+        yard.let_go("closed")
+        assert terminal.process.wait(120) == 0
+    assert yard.lines("gate-closed", 2) == [str(flow_process), "done"]
+    for number in (flow_process, worker, own_server):
+        until(lambda: client.started_at(number) in (None, "") or _zombie(number), "the end of all")  # noqa: B023
+    assert not yard.place.state.exists()
+    yard.start()
+
+
 def test_killed_supervisor_leaves_nothing_and_the_next_up_takes_over(yard: Yard):
     run_id = yard.begin("gate", name="supervisor")
     flow_process = int(yard.lines("gate-supervisor")[0])
@@ -223,10 +244,10 @@ def _zombie(pid: int) -> bool:
 
 
 def _server_of(yard: Yard) -> int:
-    assert yard.process is not None
+    supervisor = yard.running.pid
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            mine = b"prefect_server.child" in path.read_bytes() and _parent(int(path.parent.name)) == yard.process.pid
+            mine = b"prefect_server.child" in path.read_bytes() and _parent(int(path.parent.name)) == supervisor
         except OSError:
             continue
         if mine:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 
 from boatyard import run
+from boatyard.cli import signals
 from boatyard.cli.prefect_server import client, private, server
 from boatyard.cli.prefect_server.place import Place, auth_string, server_env
 from boatyard.errors import BoatyardError, Temporary
@@ -48,11 +48,14 @@ class Backoff:
 
 
 class _Stop(BaseException):
-    """Ctrl-C or SIGTERM arrived; a BaseException so that nothing on the way swallows it."""
+    """Ctrl-C, SIGTERM or a closed terminal; a BaseException so that nothing on the way swallows it."""
 
 
 def up(settings: Settings, options: Options, report: Report) -> int:
-    """Run until Ctrl-C or SIGTERM; the exit code. If this home is already up, say where and return 0."""
+    """Run until Ctrl-C, SIGTERM or the end of its terminal; the exit code.
+
+    If this home is already up, say where and return 0.
+    """
     place = Place.of(settings).make()
     with _only_one(place) as mine:
         if not mine:
@@ -81,12 +84,17 @@ class _Supervisor:
     """Owns the two children; every method runs in the main thread."""
 
     def __init__(self, settings: Settings, place: Place, options: Options, report: Report) -> None:
-        self._settings, self._place, self._options, self._report = settings, place, options, report
+        self._settings, self._place, self._options, self._tell = settings, place, options, report
         self._port = options.port
         self._auth = auth_string(place) if options.auth else None
         self._server: server.Server | None = None
         self._worker: run.Process | None = None
         self._server_backoff, self._worker_backoff = Backoff(), Backoff()
+
+    def _report(self, line: str) -> None:
+        """A terminal or pipe that is gone stops nobody."""
+        with contextlib.suppress(OSError):
+            self._tell(line)
 
     def run(self) -> int:
         with _signals():
@@ -233,12 +241,13 @@ def wait_for_end(children: list[run.Process], timeout: float | None = None) -> b
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
+    asked: list[int] = []
+
+    def stop(number: int) -> None:
+        if asked and number == signal.SIGHUP:
+            return  # a shell passes it on when its terminal goes, and the kernel sends one more: that is no hurry
+        asked.append(number)
         raise _Stop
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with signals.heard(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

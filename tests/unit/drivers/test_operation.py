@@ -1,5 +1,6 @@
 """What an operation holds, and for how long."""
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.exceptions import Pause, TerminationSignal
 
+from boatyard.cli.failure import HUNG_UP, TERMINATED, Stopped
 from boatyard.clock import SystemClock
 from boatyard.drivers.base import Driver, Env
 from boatyard.drivers.operation import Operation, Yard, operating
@@ -21,7 +24,7 @@ from boatyard.spec.models import Cluster
 from boatyard.store import Store
 from boatyard.store.leases import Leases
 from boatyard.tools import Toolbox
-from tasks import steps
+from tasks import options, steps
 from tasks import yard as running
 
 CLUSTER = Cluster.model_validate({"name": "dev", "provider": {"kind": "kwok"}, "kubernetes": {"version": "1.36"}})
@@ -63,9 +66,60 @@ def test_nobody_gets_the_lease_while_a_step_of_a_stopped_operation_still_runs(ya
         raise KeyboardInterrupt
     over.set()
     threads[0].join()
-    assert "was stopped, so nothing more is changed" in str(refused[0])
+    assert "was stopped, so nothing more is changed: Ctrl-C" in str(refused[0])
     assert yard.store.leases.current("dev") is None
-    assert [(entry.verb, entry.outcome) for entry in yard.store.journal.list("dev")] == [("delete", "failed")]
+    told = [(entry.verb, entry.outcome) for entry in yard.store.journal.list("dev")]
+    assert told == [("delete", "failed"), ("stop", "done")]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), ["Ctrl-C"]),
+        (Stopped(TERMINATED), ["SIGTERM"]),
+        (Stopped(HUNG_UP), ["its terminal was closed (SIGHUP)"]),
+        (TerminationSignal(signal.SIGTERM), ["SIGTERM"]),
+        (Pause(), []),  # somebody is asked for approval
+        (Permanent("the machine did not start."), []),
+    ],
+    ids=repr,
+)
+def test_the_journal_tells_of_a_signal_also_when_no_step_ran(yard: Yard, error: BaseException, told: list[str]) -> None:
+    with pytest.raises(type(error)), operating(yard, CLUSTER, "delete", who="me", run_id="1"):
+        raise error
+    assert [entry.reason for entry in yard.store.journal.list("dev") if entry.verb == "stop"] == told
+    assert yard.store.leases.current("dev") is None
+
+
+def test_a_signal_reaches_operations_in_other_threads(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maintenance of a fleet works on each cluster in a thread of its own; signals come to the first one only."""
+    began, refused = threading.Event(), []
+
+    def work(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+        began.set()
+        assert env.stopped.wait(60)
+        env.fence()
+
+    def thread() -> None:
+        with operating(yard, CLUSTER, "maintenance", who="me", run_id="1") as op:
+            try:
+                op.carry_out(STEP, do=work)
+            except Fenced as error:
+                refused.append(str(error))
+
+    def interrupted(futures: object) -> None:
+        assert began.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(options, "wait", interrupted)
+    other = threading.Thread(target=thread)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        options.raise_all([])
+    other.join(60)
+    assert not other.is_alive()
+    assert len(refused) == 1
+    assert "nothing more is changed: Ctrl-C" in refused[0]
 
 
 def test_a_program_of_a_step_ends_when_the_lease_is_lost(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from boatyard.drivers.kwok.driver import Driver
 from boatyard.drivers.operation import Operation
-from boatyard.errors import Temporary
+from boatyard.errors import Fenced, Temporary
 from boatyard.plan.model import Observed, Phase, Verb
 from tasks import waves
 from tasks.yard import MAINTENANCE
@@ -83,3 +83,16 @@ def test_where_waking_failed_the_upgrade_was_tried_and_is_not_under_way(fleet: F
     (kept,) = fleet.yard.store.rollout.upgrades("early")
     assert (kept.outcome, kept.message) == ("blocked", "the control plane does not answer.")
     assert put_back(fleet)
+
+
+def test_an_upgrade_that_is_stopped_is_no_failed_one_and_stays_open(fleet: Fleet) -> None:
+    """The next maintenance goes on with it, and its ring does not stand still."""
+    with pytest.raises(Fenced), waves.reserved("early", "1.36"):
+        raise Fenced("upgrade of cluster early was stopped.")
+    with fleet.yard.store.leases.hold("early", "schedule", MAINTENANCE) as lease:
+        op = Operation(fleet.yard, fleet.yard.registered("early"), MAINTENANCE, "schedule", "1", lease)
+        did(fleet, MAINTENANCE, Verb.WAKE)
+        with pytest.raises(Fenced), waves.recorded(op, "1.36"):
+            raise Fenced("upgrade of cluster early was stopped.")
+    (kept,) = fleet.yard.store.rollout.upgrades("early")
+    assert kept.ended_at is None
