@@ -7,7 +7,7 @@ here for the control plane alone; `create_pool` waits for each pool.
 from collections.abc import Sequence
 from pathlib import Path
 
-from boatyard.drivers.kops import changes, guard, render
+from boatyard.drivers.kops import changes, gateways, guard, render
 from boatyard.drivers.kops.fleet import ScalingGroup
 from boatyard.drivers.kops.nodes import NODES
 from boatyard.drivers.kops.observe import unfinished
@@ -42,6 +42,8 @@ def create(reach: Reach) -> None:
         wake(reach)
         return
     _register(reach, record, fleet)
+    if record.cluster is not None:
+        gateways.recover(reach)  # kOps would make another of each, and leave these
     # Mending a control plane must not give nodes a version that it does not have yet.
     only = record.control_plane if set(record.groups) <= set(fleet) and record.applied else []
     changes.apply(reach, guard.whole(f"creating {reach.name}"), only)

@@ -9,7 +9,7 @@ from typing import Any
 
 from boatyard.aws.inventory import cluster_resources
 from boatyard.drivers.base import Residue
-from boatyard.drivers.kops import access
+from boatyard.drivers.kops import access, gateways
 from boatyard.drivers.kops.create import documents
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.versioning import full_version
@@ -26,6 +26,7 @@ def delete(reach: Reach) -> None:
     record, fleet = reach.store.read(), reach.fleet.read()
     if record.cluster is None and not fleet:
         if record.deleting:
+            gateways.recover(reach)
             reach.store.clear()
         _clear(reach)
         return
@@ -62,13 +63,19 @@ def _clear(reach: Reach) -> None:
 
 
 def _by_kops(reach: Reach) -> None:
-    """kOps may go round for ever on one resource, and be done with it in a second run."""
+    """kOps may go round for ever on one resource, and be done with it in a second run.
+
+    What it does not find goes before it, so that nothing stops it; and after it, for AWS may have told of it late.
+    """
+    gateways.recover(reach)
     try:
         reach.kops.delete(limit=min(_ATTEMPT, max(60.0, reach.env.deadline.left / 2)))
     except DeadlineExceeded as error:
         reach.env.deadline.check("kOps to delete it")
         reach.env.report(f"{reach.name}: once more; {error.message.partition(' It said:')[0]}")
+        gateways.recover(reach)
         reach.kops.delete(limit=min(_ATTEMPT, reach.env.deadline.left))
+    gateways.recover(reach)
 
 
 def _release(reach: Reach) -> None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from boatyard.sandbox.aws.extension.mend import mend
+from boatyard.sandbox.aws.extension.mend import compute, mend
 
 
 def install() -> None:
-    """Mend moto's subnets, network interfaces, security group rules, NAT gateways and DHCP options."""
+    """Mend moto's subnets, network interfaces, security group rules, NAT gateways, addresses and DHCP options."""
     _nat_gateways()
+    _addresses()
     _dhcp_options()
     from moto.ec2.exceptions import DependencyViolationError
     from moto.ec2.models.instances import Instance
@@ -75,11 +76,24 @@ def _dhcp_options() -> None:
 
 
 def _nat_gateways() -> None:
+    from moto.ec2.exceptions import EC2ClientError
     from moto.ec2.models.nat_gateways import NatGatewayBackend
+    from moto.ec2.models.route_tables import Route
+
+    def known(backend: Any, ids: Any) -> None:
+        for each in ids or ():
+            if each not in backend.nat_gateways:
+                raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {each} was not found")
+
+    @compute(Route, "state")
+    def state(route: Any) -> str:
+        """A route stays when its NAT gateway goes, and leads nowhere then."""
+        return "blackhole" if route.nat_gateway is not None and route.nat_gateway.state == "deleted" else "active"
 
     @mend(NatGatewayBackend, "delete_nat_gateway")
     def delete_nat_gateway(original: Any, backend: Any, nat_gateway_id: str) -> Any:
-        """Its network interface goes along, and its address is free again."""
+        """Its network interface goes along, and its address is free again; it stays the account's."""
+        known(backend, [nat_gateway_id])
         deleted = original(backend, nat_gateway_id)
         eni = deleted._eni
         for address in [each for each in backend.addresses if each.eni is not None and each.eni.id == eni.id]:
@@ -90,7 +104,8 @@ def _nat_gateways() -> None:
 
     @mend(NatGatewayBackend, "describe_nat_gateways")
     def describe_nat_gateways(original: Any, backend: Any, filters: Any, nat_gateway_ids: Any) -> Any:
-        """Also by tags."""
+        """Also by tags. One that is deleted is told of on, with the address that it had."""
+        known(backend, nat_gateway_ids)
         found = original(backend, filters, nat_gateway_ids)
         for name, values in (filters or {}).items():
             if name.startswith("tag:"):
@@ -98,6 +113,20 @@ def _nat_gateways() -> None:
             elif name == "tag-key":
                 found = [each for each in found if _tags(each).keys() & set(values)]
         return found
+
+
+def _addresses() -> None:
+    from moto.ec2.exceptions import EC2ClientError
+    from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
+
+    @mend(ElasticAddressBackend, "release_address")
+    def release_address(original: Any, backend: Any, address: Any = None, allocation_id: Any = None) -> None:
+        """Refused while something has it."""
+        for each in backend.addresses:
+            if each.allocation_id == allocation_id is not None and each.association_id is not None:
+                said = f"Address {each.public_ip} is in use."
+                raise EC2ClientError("InvalidIPAddress.InUse", said)
+        original(backend, address, allocation_id)
 
 
 def _tags(resource: Any) -> dict[str, str]:

@@ -159,8 +159,6 @@ def _compute(world: World) -> Iterator[Thing]:
 _NETWORK = (
     ("security-group", "describe_security_groups", "SecurityGroups", "GroupId", "delete_security_group"),
     ("subnet", "describe_subnets", "Subnets", "SubnetId", "delete_subnet"),
-    ("nat-gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", "delete_nat_gateway"),
-    ("elastic-ip", "describe_addresses", "Addresses", "AllocationId", "release_address"),
     ("dhcp-options", "describe_dhcp_options", "DhcpOptions", "DhcpOptionsId", "delete_dhcp_options"),
 )
 
@@ -185,19 +183,60 @@ def _name(one: Any) -> str:
 def _network(world: World) -> Iterator[Thing]:
     for kind, look, key, known, delete in _NETWORK:
         for one in _tagged(world, look, key, known):
-            if one.get("State") in ("deleted", "deleting"):
-                continue
             if tag_map(one.get("Tags")).get(f"kubernetes.io/cluster/{world.name}") == "shared":
                 continue
             end = _do(world, "ec2", delete, **{known: one[known]})
             end = _emptied(world, one) if kind == "security-group" else end
             yield Thing(kind, tag_map(one.get("Tags")).get("Name", ""), one[known], end)
-    for one in _own(world, "describe_route_tables", "RouteTables", "RouteTableId"):
+    tables = _own(world, "describe_route_tables", "RouteTables", "RouteTableId")
+    for one in tables:
         yield Thing("route-table", _name(one), one["RouteTableId"], _unrouted(world, one))
+    routed = {known for one in tables if (known := _through(one))}
+    yield from _gateways(world, sorted(routed))
+    yield from _beside(world, routed)
     for one in _own(world, "describe_internet_gateways", "InternetGateways", "InternetGatewayId"):
         yield Thing("internet-gateway", _name(one), one["InternetGatewayId"], _detached(world, one))
     for one in _own(world, "describe_vpcs", "Vpcs", "VpcId"):
         yield Thing("vpc", _name(one), one["VpcId"], _do(world, "ec2", "delete_vpc", VpcId=one["VpcId"]))
+
+
+def _through(routes: Any) -> str | None:
+    return next((one["NatGatewayId"] for one in routes["Routes"] if one.get("NatGatewayId")), None)
+
+
+def _gateways(world: World, ids: list[str]) -> Iterator[Thing]:
+    """Those that routes lead through, whatever became of them, with the addresses that they have or had (source)."""
+    for known in ids:
+        try:
+            asked = {"NatGatewayIds": [known]}
+            found = world.aws.pages("ec2", "describe_nat_gateways", "NatGateways", **asked)
+        except AwsFail as error:
+            if error.code == "NatGatewayNotFound":
+                continue
+            raise Fail(f"error from DescribeNatGateways: {error}") from None
+        for one in found:
+            yield Thing("nat-gateway", known, known, _do(world, "ec2", "delete_nat_gateway", NatGatewayId=known))
+            for its in one["NatGatewayAddresses"]:
+                yield from _addresses(world, its["AllocationId"])
+
+
+def _beside(world: World, routed: set[str]) -> Iterator[Thing]:
+    """Those that only a tag of their subnet names, without their addresses (source)."""
+    subnets = _own(world, "describe_subnets", "Subnets", "SubnetId")
+    named = {tag_map(one.get("Tags")).get("AssociatedNatgateway") for one in subnets} - routed
+    for one in world.aws.pages("ec2", "describe_nat_gateways", "NatGateways"):
+        if (known := one["NatGatewayId"]) in named:
+            yield Thing("nat-gateway", known, known, _do(world, "ec2", "delete_nat_gateway", NatGatewayId=known))
+
+
+def _addresses(world: World, known: str) -> Iterator[Thing]:
+    try:
+        found = world.aws.pages("ec2", "describe_addresses", "Addresses", AllocationIds=[known])
+    except AwsFail as error:
+        raise Fail(f"error from DescribeAddresses: {error}") from None
+    for one in found:
+        release = _do(world, "ec2", "release_address", AllocationId=known)
+        yield Thing("elastic-ip", one["PublicIp"], known, release)
 
 
 def _emptied(world: World, group: Any) -> Callable[[], None]:

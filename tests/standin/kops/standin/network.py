@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from standin.say import flag
+from standin.aws import tag_list, tag_map
+from standin.say import Fail, Odd, flag
 from standin.world import Task, World
 
 
@@ -204,36 +205,58 @@ def _public(world: World) -> Iterator[Task]:
 
 
 def _private(world: World, zone: str) -> Iterator[Task]:
-    """From documentation: an Elastic IP, a NAT gateway and a route table of its own for each zone."""
+    """From documentation and source: a route table, an Elastic IP and a NAT gateway of its own for each zone; found by
+    the route through the gateway, so that an address without one is not found again, and a gateway only by the tag
+    of its subnet."""
     name, routes = f"{zone}.{world.name}", f"private-{zone}.{world.name}"
     utility = next(one for one in world.subnets("Utility", "Public") if one["zone"] == zone)
+    made = dict[str, str]()  # by this run
 
-    def address() -> Any:
-        return world.tagged("describe_addresses", "Addresses").get(name)
+    def routed() -> str | None:
+        through = [one for one in (table(world, routes) or {}).get("Routes", ()) if one.get("NatGatewayId")]
+        if any(one["State"] == "blackhole" for one in through):
+            raise Odd(f"a route of {routes} whose NAT gateway is gone")
+        return next((one["NatGatewayId"] for one in through), None)
+
+    def tagged() -> str | None:
+        subnet = world.tagged("describe_subnets", "Subnets").get(f"{utility['name']}.{world.name}") or {}
+        return tag_map(subnet.get("Tags")).get("AssociatedNatgateway")
+
+    def addresses(known: str) -> list[str]:
+        found = world.aws.pages("ec2", "describe_nat_gateways", "NatGateways", NatGatewayIds=[known])
+        return [one["AllocationId"] for each in found for one in each["NatGatewayAddresses"]]
+
+    def nat() -> str | None:
+        known = made.get("nat") or routed() or tagged()
+        if known and "address" in made and made["address"] not in (has := addresses(known)):
+            said = f'ElasticIP: Forbidden: field is immutable: old="{has[0]}" new=""'
+            raise Fail(
+                f"error running tasks: deadline exceeded executing task NatGateway/{name}. Example error: {said}"
+            )
+        return known
+
+    def address() -> str | None:
+        through = routed()
+        return made.get("address") or (addresses(through)[0] if through else None)
 
     def make_address() -> None:
-        _ec2(world, "allocate_address", Domain="vpc", TagSpecifications=world.tag_specs("elastic-ip", name))
-
-    shown = world.shown_tags(name)
-    yield Task("ElasticIP", name, [shown], lambda: {} if address() else None, make_address)
-
-    def nat() -> Any:
-        filters = [{"Name": "tag:KubernetesCluster", "Values": [world.name]}]
-        every = world.aws.look(
-            "nat", lambda: world.aws.pages("ec2", "describe_nat_gateways", "NatGateways", Filters=filters)
-        )
-        live = [one for one in every if one["State"] in ("available", "pending")]
-        return next((one for one in live if {"Key": "Name", "Value": name} in one.get("Tags", ())), None)
+        specs = world.tag_specs("elastic-ip", name)
+        made["address"] = _ec2(world, "allocate_address", Domain="vpc", TagSpecifications=specs)["AllocationId"]
 
     def make_nat() -> None:
-        asked = {"SubnetId": world.subnet_id(utility["name"]), "AllocationId": address()["AllocationId"]}
-        _ec2(world, "create_nat_gateway", **asked, TagSpecifications=world.tag_specs("natgateway", name))
+        subnet = world.subnet_id(utility["name"])
+        specs = world.tag_specs("natgateway", name)
+        asked = {"SubnetId": subnet, "AllocationId": address(), "TagSpecifications": specs}
+        made["nat"] = _ec2(world, "create_nat_gateway", **asked)["NatGateway"]["NatGatewayId"]
+        _ec2(world, "create_tags", Resources=[subnet], Tags=tag_list({"AssociatedNatgateway": made["nat"]}))
 
+    shown = world.shown_tags(name)
+    yield _table(world, routes, f"private-{zone}")
+    yield Task("ElasticIP", name, [shown], lambda: {} if address() else None, make_address)
     fields = [("ElasticIP", f"name:{name}"), ("Subnet", f"name:{utility['name']}.{world.name}"), shown]
     yield Task("NatGateway", name, fields, lambda: {} if nat() else None, make_nat)
-    yield _table(world, routes, f"private-{zone}")
     via = ("NatGateway", f"name:{name}")
-    yield _route(world, f"private-{zone}-0.0.0.0/0", routes, via, lambda: {"NatGatewayId": nat()["NatGatewayId"]})
+    yield _route(world, f"private-{zone}-0.0.0.0/0", routes, via, lambda: {"NatGatewayId": nat()})
     for subnet in world.subnets("Private"):
         if subnet["zone"] == zone:
             yield _association(world, subnet, routes)

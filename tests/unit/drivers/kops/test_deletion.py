@@ -24,7 +24,9 @@ def reach(account: Account, put: Callable[[str, str], None], fence: Fence, tmp_p
     put(f"boatyard/{NAME}/snapshots/2026-11-22T16-43-25Z.tar.gz", "keys")
     put(f"{NAME}.au/config", "of another cluster")
     store = Store(account, f"s3://{BUCKET}", NAME, fence=fence)
-    return SimpleNamespace(store=store, fleet=SimpleNamespace(read=dict), folder=tmp_path / NAME)
+    env = SimpleNamespace(fence=fence, report=str)
+    fleet = SimpleNamespace(read=dict)
+    return SimpleNamespace(name=NAME, account=account, env=env, store=store, fleet=fleet, folder=tmp_path / NAME)
 
 
 def left(reach: Any) -> list[str]:
