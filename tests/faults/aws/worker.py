@@ -126,8 +126,8 @@ DEEDS = {
 
 def without_api_servers() -> None:
     """Nobody can be waited for."""
-    boatyard.drivers.kops.create.wait_for_control_plane = lambda reach: None
-    boatyard.drivers.kops.hibernation.wait_for_control_plane = lambda reach: None
+    boatyard.drivers.kops.create.wait_for_control_plane = lambda reach, record: None
+    boatyard.drivers.kops.hibernation.wait_for_control_plane = lambda reach, record: None
     boatyard.drivers.kops.hibernation._joined = lambda reach, names: None
 
 

@@ -130,7 +130,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             to.delenv(name, raising=False)
         to.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-        to.setattr(create, "wait_for_control_plane", lambda reach: None)
+        to.setattr(create, "wait_for_control_plane", lambda reach, record: None)
         boto3.client("s3").create_bucket(Bucket="gateways")
         yield Place(sandbox, folder / "home")
 
