@@ -14,6 +14,7 @@ from flows.rotate import rotate_keys
 from flows.scale import scale_cluster
 from flows.upgrade import upgrade_cluster
 from flows.validate import validate_cluster
+from tasks.life import live, stage
 
 
 @flow(name="lifecycle", flow_run_name="whole life of {cluster.name}")
@@ -26,6 +27,8 @@ def lifecycle(
 ) -> None:
     """Prerequisites, create, validate, apps, monitor, upgrades, scaling, hibernation, waking and, if wanted, deletion.
 
+    Run again with the same arguments after it was cut off, it goes on with the stage that it had come to.
+
     Args:
         cluster: What should be.
         upgrades: Kubernetes versions to go through, one after another.
@@ -34,18 +37,19 @@ def lifecycle(
         delete: Delete the cluster at the end and prove that nothing is left.
     """
     name = cluster.name
-    prerequisites(cluster)
-    create_cluster(cluster)
-    validate_cluster(name)
-    deploy_apps(name)
-    monitor_fleet([name])
-    for version in upgrades or []:
-        upgrade_cluster(name, version)
-    for sizes in scale or []:
-        scale_cluster(name, sizes)
-    hibernate_cluster(name)
-    wake_cluster(name)
+    stages = [
+        stage(prerequisites, cluster),
+        stage(create_cluster, cluster),
+        stage(validate_cluster, name),
+        stage(deploy_apps, name),
+        stage(monitor_fleet, [name]),
+        *[stage(upgrade_cluster, name, version) for version in upgrades or []],
+        *[stage(scale_cluster, name, sizes) for sizes in scale or []],
+        stage(hibernate_cluster, name),
+        stage(wake_cluster, name),
+    ]
     if rotate:
-        rotate_keys(name)
+        stages += [stage(rotate_keys, name)]
     if delete:
-        delete_cluster(name, confirm=name)
+        stages += [stage(delete_cluster, name, confirm=name)]
+    live(name, stages, deletes=delete)

@@ -142,11 +142,11 @@ def _yard() -> "Iterator[Yard]":
 
 
 def _clean(cluster: "Cluster") -> bool:
-    """Delete what is there of an earlier demo; whether there was something. `Held` when one is running."""
+    """Delete and forget what is there of an earlier demo; whether there was something. `Held` when one is running."""
     from boatyard.drivers.operation import operating
 
     with _yard() as yard:
-        if not yard.reader(cluster).residue():
+        if not yard.reader(cluster).residue() and yard.store.clusters.get(cluster.name) is None:
             return False
         with operating(yard, cluster, "clean up", who=who(), run_id="demo") as operation:
             operation.driver(CLEANING, f"cleaning up {cluster.name}").delete()

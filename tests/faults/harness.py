@@ -114,6 +114,11 @@ class Flow:
         return self.wait().status == KILLED
 
     @property
+    def id(self) -> str:
+        """The id that the server gave to a run that was begun with `run`."""
+        return (self.out / "run").read_text()
+
+    @property
     def moments(self) -> list[str]:
         file = self.out / "moments"
         return file.read_text().splitlines() if file.exists() else []
@@ -172,13 +177,14 @@ class House:
         kill_at: int | None = None,
         stop_at: str | None = None,
         limit: float | None = None,
+        run: str | None = None,
         **arguments: Any,
     ) -> Flow:
-        """Start `module:flow` in a process of its own; see nursery.py for kill_at, stop_at and limit."""
+        """Start `module:flow` in a process of its own; see nursery.py for kill_at, stop_at, limit and run."""
         runs = self.runs or self.home.with_name(f"{self.home.name}-runs")
         out = runs / f"{next(self._numbers)}-{flow.partition(':')[2]}"
         given = {key: _plain(value) for key, value in arguments.items()}
-        faults = {"kill_at": kill_at, "stop_at": stop_at, "limit": limit}
+        faults = {"kill_at": kill_at, "stop_at": stop_at, "limit": limit, "run": run}
         answer = self.nursery.ask(do="start", home=str(self.home), flow=flow, arguments=given, out=str(out), **faults)
         self._flows.append(Flow(self.nursery, answer["pid"], out))
         return self._flows[-1]
@@ -329,6 +335,8 @@ class Scenario:
     check: Callable[[], None]
     forgives: tuple[str, ...] = ()
     """Families a second run may end with when the first was killed after its deed was done."""
+    goes_on: bool = False
+    """The second run is a further try of the first, as `boatyard up` makes it, and no new one."""
 
 
 _ASKED = os.environ.get("BOATYARD_FAULTS", "4")
@@ -336,33 +344,36 @@ SAMPLE = None if _ASKED == "all" else int(_ASKED)
 """Moments of a flow that are tried; BOATYARD_FAULTS=all tries every one, which takes half an hour."""
 
 
-def sweep(house: House, make: Callable[[], Scenario], *, sample: int | None = SAMPLE, seed: int = 7) -> int:
+def sweep(
+    house: House, make: Callable[[], Scenario], *, sample: int | None = SAMPLE, steps: bool = True, seed: int = 7
+) -> int:
     """Run the flow once and count its moments; then kill it at each of them (or at a sample) and run it again.
 
-    The sample has every begin and end of a step, and a seeded choice of what is in between.
+    The sample has a seeded choice of moments and, with `steps`, every begin and end of a step.
     """
     scenario = make()
     scenario.prepare()
     moments = house.run(scenario.flow, **scenario.arguments).well().moments
     scenario.check()
     assert moments
-    for at in chosen(moments, sample, seed):
+    for at in chosen(moments, sample, steps, seed):
         scenario = make()
         scenario.prepare()
-        first = house.run(scenario.flow, kill_at=at, **scenario.arguments)
+        first = house.run(scenario.flow, kill_at=at, run="" if scenario.goes_on else None, **scenario.arguments)
         where = f"killed at moment {at} of {len(moments)}: {(first.moments or moments)[-1]}"
         if not first.killed:
             assert len(first.well().moments) < at, f"not {where}: {first.outcome}"
             continue  # how often a flow looks depends on how long things take: this run was over before
         newest = house.yard.store.journal.list(scenario.cluster.name, limit=1)
-        again = house.run(scenario.flow, **scenario.arguments)
+        again = house.run(scenario.flow, run=first.id if scenario.goes_on else None, **scenario.arguments)
         try:
             outcome = again.outcome
             assert not outcome["kinds"] or set(outcome["kinds"]) & set(scenario.forgives), (
                 f"{outcome} {again.log[-3000:]}"
             )
             scenario.check()
-            (house.may_be_held if outcome["kinds"] else house.is_free)(scenario.cluster.name)
+            worked = "after taking the lease" in again.moments
+            (house.is_free if worked else house.may_be_held)(scenario.cluster.name)
             _journal_tells(house, scenario.cluster.name, newest)
         except Exception as error:
             error.add_note(f"{where}\nthe second run said: {again.log[-3000:]}")
@@ -370,12 +381,12 @@ def sweep(house: House, make: Callable[[], Scenario], *, sample: int | None = SA
     return len(moments)
 
 
-def chosen(moments: list[str], sample: int | None, seed: int) -> list[int]:
-    """Moment numbers: all, or every begin and end of a step and a seeded choice of the others."""
+def chosen(moments: list[str], sample: int | None, with_steps: bool, seed: int) -> list[int]:
+    """Moment numbers: all, or every begin and end of a step, where wanted, and a seeded choice of the others."""
     everything = list(range(1, len(moments) + 1))
     if sample is None or len(moments) <= sample:
         return everything
-    steps = [at for at in everything if " step " in moments[at - 1]]
+    steps = [at for at in everything if with_steps and " step " in moments[at - 1]]
     rest = [at for at in everything if at not in steps]
     return sorted({*steps, *random.Random(seed).sample(rest, max(0, min(len(rest), sample - len(steps))))})
 

@@ -7,7 +7,8 @@ Nothing of the product is changed but that some of its methods count as moments:
 `kill_at` N: the process kills itself with SIGKILL at the N-th; `stop_at` NAME: the thread that comes to the first of
 that name waits there until somebody writes to OUT/go. OUT/outcome tells how a run ended that was not killed, OUT/log
 what it said. `limit` makes time limits of steps that many seconds and retries quick, for tests in which nothing gets
-better by waiting.
+better by waiting. `run` makes the run one that the server knows before, as a deployed one: "" a new one, whose id goes
+to OUT/run; an id makes it a further try of that run, as `boatyard up` begins one after a kill.
 """
 
 import contextlib
@@ -23,9 +24,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import prefect.main  # what costs two seconds is paid once
 import prefect.task_engine  # noqa: F401
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
+from prefect.states import AwaitingRetry, Pending
 
 import flows.apply
 import flows.cleanup_idle
@@ -147,7 +152,11 @@ def live(order: dict[str, Any], out: Path) -> None:
     module, _, name = order["flow"].partition(":")
     outcome: dict[str, Any] = {"error": "", "kinds": [], "trace": ""}
     try:
-        getattr(importlib.import_module(module), name)(**convert(order["arguments"]))
+        flow, arguments = getattr(importlib.import_module(module), name), convert(order["arguments"])
+        if order.get("run") is None:
+            flow(**arguments)
+        else:
+            as_deployed(flow, arguments, order["run"], out)
     except BoatyardError as error:
         outcome |= {"error": str(error), "kinds": families(error)}
     except BaseException as error:  # noqa: BLE001 - told to the test
@@ -155,6 +164,18 @@ def live(order: dict[str, Any], out: Path) -> None:
     with contextlib.suppress(Exception):
         private.drain()
     (out / "outcome").write_text(json.dumps(outcome))
+
+
+def as_deployed(flow: Any, arguments: dict[str, Any], run: str, out: Path) -> None:
+    """A run that the server knows before its process begins, and that keeps its id when it is tried again."""
+    with get_client(sync_client=True) as client:
+        if run:
+            client.set_flow_run_state(UUID(run), AwaitingRetry(), force=True)
+            kept = client.read_flow_run(UUID(run))
+        else:
+            kept = client.create_flow_run(flow, parameters=flow.serialize_parameters(arguments), state=Pending())
+    (out / "run").write_text(str(kept.id))
+    run_flow(flow, flow_run=kept, parameters=arguments)
 
 
 def start(order: dict[str, Any]) -> int:
