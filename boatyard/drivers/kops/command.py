@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
+from boatyard.aws import lending
 from boatyard.clock import Deadline
 from boatyard.drivers.kops import failures, parse
 from boatyard.drivers.kops.failures import NotRegistered
@@ -35,8 +37,9 @@ class Kops:
     """kOps for one cluster of one state store.
 
     program: the binary. folder: private scratch (0700), made when it is not there; its kubeconfig is the only one kOps
-    sees. environment: asked before each command, as a role's session ends: AWS credentials and endpoints over what this
-    process' own environment offers. Each command takes what `deadline` leaves and never longer than its own limit
+    sees. environment: for each command, variables over what this process' own environment offers. lend: for as
+    long as a command runs, variables by which it is lent credentials; those of our environment are then kept from it.
+    Each command takes what `deadline` leaves and never longer than its own limit
     (`DeadlineExceeded`), and one that runs is ended when the deadline is `stopped`; `fence` is called before each one
     that changes something. A failure is told by `boatyard.drivers.kops.failures`.
     """
@@ -52,12 +55,13 @@ class Kops:
         folder: Path,
         report: Callable[[str], None] = lambda line: None,
         environment: Callable[[], Mapping[str, str]] = dict,
+        lend: Callable[[], AbstractContextManager[Mapping[str, str]]] = lambda: nullcontext({}),
         fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.program, self.name, self.state_store, self.region = program, name, state_store, region
         self.deadline, self.folder = deadline, folder
         self._report, self._fence = report, fence
-        self._environment = environment
+        self._environment, self._lend = environment, lend
         self._secrets: tuple[str, ...] = ()
 
     def elsewhere(self, folder: Path) -> "Kops":
@@ -74,6 +78,7 @@ class Kops:
             deadline=self.deadline,
             folder=self.folder,
             environment=self._environment,
+            lend=self._lend,
         )
 
     # looking
@@ -220,11 +225,14 @@ class Kops:
 
     # parts
 
-    def environment(self) -> dict[str, str]:
-        """What kOps sees of the environment."""
+    def environment(self, lent: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What kOps sees of the environment. lent: how it comes by its credentials, if not as we do."""
         own = {
-            key: value for key, value in os.environ.items() if key.startswith(_PASSED_ON) or key in _KOPS_OWN
-        } | dict(self._environment())
+            key: value
+            for key, value in os.environ.items()
+            if (key.startswith(_PASSED_ON) or key in _KOPS_OWN) and not (lent and key in lending.OWN)
+        }
+        own |= {**self._environment(), **(lent or {})}
         fixed = {"KOPS_STATE_STORE": self.state_store, "KUBECONFIG": str(self._private() / "kubeconfig")}
         region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         return minimal_env(**(_emulated_s3(own, self.region) | own | region | fixed))
@@ -247,30 +255,53 @@ class Kops:
         check: bool = True,
     ) -> Result:
         self._fence()
-        result = self._run(doing, argv, limit, text)
+        result = self._run(doing, argv, limit, text, change=True)
         return self._checked(doing, result) if check else result
 
-    def _run(self, doing: str, argv: Sequence[str], limit: float, text: str | None, *, tasks: bool = True) -> Result:
+    def _run(
+        self,
+        doing: str,
+        argv: Sequence[str],
+        limit: float,
+        text: str | None,
+        *,
+        tasks: bool = True,
+        change: bool = False,
+    ) -> Result:
         self.deadline.check(doing)
         progress = Progress(self._report, tasks=tasks)
-        environment = self.environment()
-        self._secrets = _secrets(environment)
         try:
-            return run(
-                [self.program, *argv],
-                timeout=max(1.0, min(limit, self.deadline.left)),
-                env=environment,
-                cwd=self._private(),
-                input=text,
-                check=False,
-                secrets=self._secrets,
-                on_line=progress.hear,
-                stopped=self.deadline.stopped,
-            )
+            with self._lend() as lent:
+                if change and not lent:
+                    self._lasting(doing, limit)
+                environment = self.environment(lent)
+                self._secrets = _secrets(environment)
+                return run(
+                    [self.program, *argv],
+                    timeout=max(1.0, min(limit, self.deadline.left)),
+                    env=environment,
+                    cwd=self._private(),
+                    input=text,
+                    check=False,
+                    secrets=self._secrets,
+                    on_line=progress.hear,
+                    stopped=self.deadline.stopped,
+                )
         except DeadlineExceeded as error:
             if not progress.held:
                 raise
             raise DeadlineExceeded(f"{error.message.partition(' It said:')[0]} {progress.held}.") from None
+
+    def _lasting(self, doing: str, limit: float) -> None:
+        """Keys in the environment may tell when they end, and cannot be renewed: kOps must not lose them on its way."""
+        end = _end_of(os.environ.get("AWS_CREDENTIAL_EXPIRATION"))
+        seconds = min(limit, self.deadline.left)
+        if end is None or self.deadline.clock.now() + timedelta(seconds=seconds) < end:
+            return
+        raise failures.Credentials(
+            f"{doing} may take {seconds / 60:.0f} min, and the AWS session in the environment ends at {end:%H:%M} UTC.",
+            hint="Take a new session, or name a profile or a role in `provider`: theirs is renewed while kOps runs.",
+        )
 
     def _checked(self, doing: str, result: Result) -> Result:
         if result.code:
@@ -284,8 +315,17 @@ class Kops:
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
-    names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SECRET_ACCESS_KEY")
+    names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SECRET_ACCESS_KEY", lending.TOKEN)
     return tuple(value for name in names if (value := environment.get(name)))
+
+
+def _end_of(text: str | None) -> datetime | None:
+    """When a session ends, if that can be read; as the AWS CLI exports it."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo is not None else None
 
 
 def _emulated_s3(given: Mapping[str, str], region: str) -> dict[str, str]:

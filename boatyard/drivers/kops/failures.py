@@ -73,7 +73,7 @@ _CASES = (
         r"ExpiredToken|RequestExpired|token (?:included in the request )?is expired|SSO session has expired",
         _permanent(Credentials),
         "the AWS credentials have expired",
-        _LOGIN,
+        f"{_LOGIN} A profile or role named in `provider` is renewed while kOps runs; keys in the environment are not.",
     ),
     _Case(
         r"no EC2 IMDS role|get credentials|NoCredentialProviders|InvalidClientTokenId|UnrecognizedClient|AuthFailure"

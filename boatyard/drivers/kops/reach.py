@@ -2,11 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from boatyard.aws.account import Account
+from boatyard.aws.lending import lent
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops.command import Kops
 from boatyard.drivers.kops.fleet import Fleet
@@ -64,7 +67,8 @@ class Reach:
             deadline=self.env.deadline,
             folder=Path(self._scratch.name),
             report=self.env.report,
-            environment=self._credentials,
+            environment=self._endpoints,
+            lend=self._lend,
             fence=self.env.fence,
         )
 
@@ -83,13 +87,20 @@ class Reach:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix="scratch-", dir=self.folder, ignore_cleanup_errors=True)
 
-    def _credentials(self) -> dict[str, str]:
-        """What kOps needs besides this process' own environment: the profile, or the role's session."""
+    def _lend(self) -> AbstractContextManager[Mapping[str, str]]:
+        """The profile's or role's credentials, renewed while kOps runs; nothing where it finds its own as we do."""
+        if self.provider.profile is None and self.provider.role is None:
+            return nullcontext({})
+        return lent(self.account.credentials)
+
+    def _endpoints(self) -> dict[str, str]:
+        """kOps reads an emulated S3's address, and the keys to it, from variables of its own."""
         given: dict[str, str] = {}
-        if self.provider.profile is not None:
-            given["AWS_PROFILE"] = self.provider.profile
-        if self.provider.role is not None:
-            given |= self.account.credentials()
         if (endpoint := os.environ.get("AWS_ENDPOINT_URL")) and "S3_ENDPOINT" not in os.environ:
-            given["S3_ENDPOINT"] = endpoint  # kOps reads an emulated S3's address from a variable of its own
+            given["S3_ENDPOINT"] = endpoint
+        emulated = given or "S3_ENDPOINT" in os.environ
+        if emulated and (self.provider.profile or self.provider.role) and "S3_ACCESS_KEY_ID" not in os.environ:
+            ours = self.account.credentials()
+            for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+                given[f"S3_{key}"] = ours.get(f"AWS_{key}", "")
         return given

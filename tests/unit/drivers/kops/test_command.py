@@ -3,12 +3,14 @@
 import json
 import os
 import stat
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from boatyard.aws.lending import lent
 from boatyard.clock import Deadline, SystemClock
 from boatyard.drivers.kops import failures
 from boatyard.drivers.kops.command import Kops
@@ -97,6 +99,53 @@ def test_each_command_gets_the_credentials_of_its_own_time(scene: Scene) -> None
             kops.validate()
         assert scene.env["AWS_SESSION_TOKEN"] == session
         assert session not in str(error.value)
+
+
+ASK = """
+import os, urllib.request
+where, token = (os.environ[f"AWS_CONTAINER_{name}"] for name in ("CREDENTIALS_FULL_URI", "AUTHORIZATION_TOKEN"))
+print(urllib.request.urlopen(urllib.request.Request(where, headers={"Authorization": token})).read().decode())
+"""
+
+
+def test_a_role_is_renewed_while_a_command_runs_and_no_key_of_ours_is_in_its_way(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session ends after an hour, and one update of a large cluster may take longer."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.setenv(f"AWS_{name}", "of the user's own")
+    numbers = iter(["first-session", "second-session"])
+    (scene.folder / "ask.py").write_text(ASK)
+    ask = f"{sys.executable} ask.py >> asked"
+    scene.answers("scale-yes", f"{ask}; {ask}")
+    known: dict[str, Any] = {"name": NAME, "state_store": "s3://kops-state", "region": "us-east-1"}
+    known |= {"deadline": scene.deadline, "folder": scene.folder / "private"}
+
+    def now() -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_SESSION_TOKEN": next(numbers)}
+
+    Kops(scene.program, **known, lend=lambda: lent(now)).update()
+    answers = [json.loads(line) for line in (scene.folder / "asked").read_text().splitlines()]
+    assert [each["Token"] for each in answers] == ["first-session", "second-session"]
+    assert "of the user's own" not in scene.env.values()
+    assert not {"ASIA", "hush", "first-session"} & {*scene.env.values(), *scene.argv}
+
+
+def test_a_session_that_ends_before_a_command_may_is_refused_with_what_to_do(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.answers("scale-yes")
+    soon = scene.deadline.clock.now() + timedelta(seconds=30)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", soon.isoformat())
+    with pytest.raises(
+        failures.Credentials, match=rf"ends at {soon:%H:%M} UTC\. Take a new session, or name a profile"
+    ):
+        scene.kops().update()
+    assert not (scene.folder / "argv").exists()
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", (soon + timedelta(hours=12)).isoformat())
+    scene.kops().update()
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "soon")
+    scene.kops().update()
 
 
 @pytest.mark.parametrize("name", ["get-cluster", "get-clusters", "get-ig", "get-instances", "get-keypairs"])

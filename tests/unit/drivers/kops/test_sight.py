@@ -1,5 +1,7 @@
 """An account that cannot be looked at tells nothing of its cluster, neither absent nor broken; nothing is planned."""
 
+import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 import yaml
 from botocore.awsrequest import AWSResponse
 
+from boatyard.aws.lending import TOKEN
 from boatyard.clock import Deadline, ManualClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops.driver import Driver
@@ -137,3 +140,28 @@ def test_a_damaged_record_is_the_clusters_own_trouble(look: Look, put: Put) -> N
     seen = look()
     assert seen.phase is Phase.BROKEN
     assert f"s3://{BUCKET}/{NAME}/config is damaged" in seen.detail
+
+
+def lent_to(spec: Cluster, reach: Reach, **provider: str) -> dict[str, Any]:
+    """What kOps is lent when the spec names these."""
+    provided = spec.provider.model_copy(update=provider)
+    with Reach(spec.model_copy(update={"provider": provided}), reach.env)._lend() as variables:
+        if not variables:
+            return {}
+        shown = {"Authorization": variables[TOKEN]}
+        where = variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        with urllib.request.urlopen(urllib.request.Request(where, headers=shown)) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+def test_kops_is_lent_the_roles_or_the_profiles_credentials_and_finds_its_own_where_none_is_named(
+    spec: Cluster, reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile prod]\naws_access_key_id = AKIAPROD\naws_secret_access_key = hush\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert lent_to(spec, reach) == {}
+    assert lent_to(spec, reach, profile="prod")["AccessKeyId"] == "AKIAPROD"
+    role = lent_to(spec, reach, role="arn:aws:iam::123456789012:role/kops")
+    assert role["AccessKeyId"].startswith("ASIA")
+    assert role["Token"]
