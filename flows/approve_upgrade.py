@@ -3,7 +3,7 @@
 from prefect import flow
 
 from boatyard.spec.types import Name, VersionText
-from tasks.approval import request_approval, was_asked
+from tasks.approval import request_approval, was_answered
 from tasks.steps import artifact_key
 from tasks.waves import answered, keep_answer, question
 
@@ -17,5 +17,5 @@ def approve_upgrade(ring: Name, version: VersionText) -> None:
         version: The Kubernetes version that the ring would take.
     """
     key = artifact_key(f"{ring}-{version}")
-    if was_asked(key) or not answered(ring, version):
+    if was_answered(key) or not answered(ring, version):
         keep_answer(ring, version, request_approval(question(ring, version), key=key))

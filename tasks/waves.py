@@ -16,6 +16,7 @@ from boatyard.errors import BoatyardError, Fenced, Held
 from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
+from boatyard.redact import redact
 from boatyard.spec.windows import Window
 from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
@@ -216,9 +217,11 @@ def answered(ring: str, version: str) -> bool:
 
 
 def keep_answer(ring: str, version: str, answer: Approved | Refused) -> None:
-    """Write a person's word down; the next decision goes by it."""
-    granted = isinstance(answer, Approved)
-    yard().store.rollout.answer(ring, version, granted=granted, who=who(), note=answer.note)
+    """Write a person's word down, once; the next decision goes by it."""
+    granted, rollout = isinstance(answer, Approved), yard().store.rollout
+    said = (ring, version, granted, who(), redact(answer.note))
+    if said not in [(each.ring, each.version, each.granted, each.who, each.note) for each in rollout.answers()]:
+        rollout.answer(ring, version, granted=granted, who=who(), note=answer.note)
     get_run_logger().info(
         "ring %s %s %s%s",
         ring,

@@ -178,13 +178,14 @@ class House:
         stop_at: str | None = None,
         limit: float | None = None,
         run: str | None = None,
+        requests: bool = False,
         **arguments: Any,
     ) -> Flow:
-        """Start `module:flow` in a process of its own; see nursery.py for kill_at, stop_at, limit and run."""
+        """Start `module:flow` in a process of its own; see nursery.py for the others but `arguments`."""
         runs = self.runs or self.home.with_name(f"{self.home.name}-runs")
         out = runs / f"{next(self._numbers)}-{flow.partition(':')[2]}"
         given = {key: _plain(value) for key, value in arguments.items()}
-        faults = {"kill_at": kill_at, "stop_at": stop_at, "limit": limit, "run": run}
+        faults = {"kill_at": kill_at, "stop_at": stop_at, "limit": limit, "run": run, "requests": requests}
         answer = self.nursery.ask(do="start", home=str(self.home), flow=flow, arguments=given, out=str(out), **faults)
         self._flows.append(Flow(self.nursery, answer["pid"], out))
         return self._flows[-1]

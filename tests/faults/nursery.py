@@ -8,7 +8,8 @@ Nothing of the product is changed but that some of its methods count as moments:
 that name waits there until somebody writes to OUT/go. OUT/outcome tells how a run ended that was not killed, OUT/log
 what it said. `limit` makes time limits of steps that many seconds and retries quick, for tests in which nothing gets
 better by waiting. `run` makes the run one that the server knows before, as a deployed one: "" a new one, whose id goes
-to OUT/run; an id makes it a further try of that run, as `boatyard up` begins one after a kill.
+to OUT/run; an id makes it a further try of that run, as `boatyard up` begins one after a kill. `requests` makes moments
+of what changes something on Prefect's server, too.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from uuid import UUID
 
 import prefect.main  # what costs two seconds is paid once
 import prefect.task_engine  # noqa: F401
+from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry, Pending
@@ -48,6 +50,7 @@ from boatyard.store.claims import Claims
 from boatyard.store.clusters import Clusters
 from boatyard.store.conditions import Conditions
 from boatyard.store.leases import Leases
+from boatyard.store.rollout import Rollout
 from tasks import logs, steps
 
 
@@ -97,6 +100,18 @@ class Moments:
 
         setattr(owner, name, outer)
 
+    def requests(self) -> None:
+        """Before every request that changes something on Prefect's server, but for the lines of the log."""
+        for kind in (PrefectHttpxAsyncClient, PrefectHttpxSyncClient):
+            inner = kind.send
+
+            def send(own: Any, request: Any, *rest: Any, _inner: Any = inner, **named: Any) -> Any:
+                if request.method != "GET" and not request.url.path.endswith("/logs/"):
+                    self.come(f"before {request.method} {request.url.path.rpartition('/api')[2]}")
+                return _inner(own, request, *rest, **named)
+
+            kind.send = send  # type: ignore[assignment]
+
     def everywhere(self) -> None:
         """Around every step, before every change in the world, and after what a flow writes down between steps."""
         self.wrap(
@@ -112,6 +127,7 @@ class Moments:
         self.wrap(Claims, "settle", lambda *_: "settling the claim", before=True, after=True)
         self.wrap(ActivityLog, "hibernated", lambda *_: "noting that it fell idle", before=True, after=True)
         self.wrap(Conditions, "set", lambda *_: "writing down a condition", before=True, after=True)
+        self.wrap(Rollout, "answer", lambda *_: "writing an answer down", before=True, after=True)
         self.wrap(Leases, "acquire", lambda *_: "taking the lease", after=True)
         self.wrap(Leases, "release", lambda *_: "giving the lease back", before=True, after=True)
 
@@ -146,7 +162,10 @@ def live(order: dict[str, Any], out: Path) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ["BOATYARD_HOME"] = order["home"]
-    Moments(out / "moments", order.get("kill_at"), order.get("stop_at")).everywhere()
+    moments = Moments(out / "moments", order.get("kill_at"), order.get("stop_at"))
+    moments.everywhere()
+    if order.get("requests"):
+        moments.requests()
     if limit := order.get("limit"):
         hurry(limit)
     module, _, name = order["flow"].partition(":")

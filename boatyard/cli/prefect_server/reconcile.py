@@ -113,7 +113,7 @@ async def _reconcile() -> list[str]:
     async with get_client() as client:
         chosen = filters.FlowRunFilter(state=live, deployment_id=deployed)
         for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200):
-            if _waits_without_process(run) or alive(run.infrastructure_pid, str(run.id)):
+            if await _waits_without_process(client, run) or alive(run.infrastructure_pid, str(run.id)):
                 continue
             await client.set_flow_run_state(run.id, _rightly(run), force=True)
             lost.append(run.name)
@@ -132,9 +132,23 @@ def _rightly(run: "FlowRun") -> "State[Any]":
     return Crashed(message=said)
 
 
-def _waits_without_process(run: "FlowRun") -> bool:
-    """A suspended run has ended its process on purpose: it comes back when somebody answers."""
-    return run.state is not None and run.state.is_paused() and bool(run.state.state_details.pause_reschedule)
+async def _waits_without_process(client: "PrefectClient", run: "FlowRun") -> bool:
+    """A suspended run has ended its process on purpose: it comes back when somebody answers.
+
+    One that was killed before its form was whole is not waiting: nobody could answer it.
+    """
+    import httpx
+
+    if run.state is None or not run.state.is_paused() or not run.state.state_details.pause_reschedule:
+        return False
+    keys = run.state.state_details.run_input_keyset
+    if not keys:
+        return True
+    try:
+        await client.read_flow_run_input(run.id, keys["description"])  # what is written last
+    except httpx.HTTPStatusError as error:
+        return error.response.status_code != httpx.codes.NOT_FOUND
+    return True
 
 
 def alive(pid: str | None, flow_run: str) -> bool:
