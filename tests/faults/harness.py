@@ -336,6 +336,8 @@ class Scenario:
     check: Callable[[], None]
     forgives: tuple[str, ...] = ()
     """Families a second run may end with when the first was killed after its deed was done."""
+    requests: bool = False
+    """What changes something on Prefect's server is a moment, too: for flows that do little else."""
     goes_on: bool = False
     """The second run is a further try of the first, as `boatyard up` makes it, and no new one."""
 
@@ -354,13 +356,14 @@ def sweep(
     """
     scenario = make()
     scenario.prepare()
-    moments = house.run(scenario.flow, **scenario.arguments).well().moments
+    moments = house.run(scenario.flow, requests=scenario.requests, **scenario.arguments).well().moments
     scenario.check()
     assert moments
     for at in chosen(moments, sample, steps, seed):
         scenario = make()
         scenario.prepare()
-        first = house.run(scenario.flow, kill_at=at, run="" if scenario.goes_on else None, **scenario.arguments)
+        kept = "" if scenario.goes_on else None
+        first = house.run(scenario.flow, kill_at=at, run=kept, requests=scenario.requests, **scenario.arguments)
         where = f"killed at moment {at} of {len(moments)}: {(first.moments or moments)[-1]}"
         if not first.killed:
             assert len(first.well().moments) < at, f"not {where}: {first.outcome}"

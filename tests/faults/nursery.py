@@ -44,12 +44,15 @@ from boatyard.drivers import execute
 from boatyard.drivers.kwok.control_plane import ControlPlane
 from boatyard.drivers.operation import Operation
 from boatyard.errors import BoatyardError
+from boatyard.sandbox.rehearsal.rehearse import Rehearsal
+from boatyard.sandbox.rehearsal.twin import Twin
 from boatyard.spec.models import App, Cluster
 from boatyard.store.activity import ActivityLog
 from boatyard.store.claims import Claims
 from boatyard.store.clusters import Clusters
 from boatyard.store.conditions import Conditions
 from boatyard.store.leases import Leases
+from boatyard.store.rehearsals import Rehearsals
 from boatyard.store.rollout import Rollout
 from tasks import logs, steps
 
@@ -100,6 +103,23 @@ class Moments:
 
         setattr(owner, name, outer)
 
+    def rehearsals(self) -> None:
+        """Around every part of a rehearsal, and before every change on its twin."""
+        for part in ("read", "build", "fill", "step", "settle"):
+            self.wrap(Rehearsal, part, lambda *_, part=part: f"rehearsal's {part}", before=True, after=True)
+        self.wrap(Twin, "remove", lambda *_: "removing the twin", before=True, after=True)
+        self.wrap(Rehearsals, "add", lambda *_: "keeping the report", before=True, after=True)
+        inner = Twin.__init__
+
+        def begin(twin: Twin, yard: Any, cluster: str, report: Any, fence: Callable[[], None]) -> None:
+            def counted() -> None:
+                self.come("before change on the twin")
+                fence()
+
+            inner(twin, yard, cluster, report, counted)
+
+        Twin.__init__ = begin  # type: ignore[method-assign]
+
     def requests(self) -> None:
         """Before every request that changes something on Prefect's server, but for the lines of the log."""
         for kind in (PrefectHttpxAsyncClient, PrefectHttpxSyncClient):
@@ -130,6 +150,7 @@ class Moments:
         self.wrap(Rollout, "answer", lambda *_: "writing an answer down", before=True, after=True)
         self.wrap(Leases, "acquire", lambda *_: "taking the lease", after=True)
         self.wrap(Leases, "release", lambda *_: "giving the lease back", before=True, after=True)
+        self.rehearsals()
 
 
 def convert(arguments: dict[str, Any]) -> dict[str, Any]:
