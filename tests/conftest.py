@@ -1,6 +1,7 @@
 """What every test shares: the machine's own Boatyard is left alone, and CI skips nothing it is there for."""
 
 import os
+import random
 import signal
 import threading
 from collections.abc import Generator
@@ -18,6 +19,19 @@ hypothesis_settings.load_profile("house")
 # A shell that runs the tests in the background ignores Ctrl-C, and programs that they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def own_random() -> None:
+    """Threads of Prefect's live as long as the tests' process, and the pings of its websockets draw from the generator
+    that all of `random` shares. Hypothesis takes that for a strategy's doing, and warns of whatever test it meets: give
+    them one of their own."""
+    from prefect.utilities import math
+    from websockets import client
+    from websockets.asyncio import connection
+
+    for module in (math, client, connection):
+        vars(module)["random"] = random.Random()
+
 
 MUST_RUN = {"twin", "server", "postgres", "browser"}
 

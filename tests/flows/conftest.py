@@ -11,6 +11,7 @@ from boatyard.cli.prefect_server.place import Place
 from boatyard.clock import ShiftedClock
 from boatyard.settings import Settings
 from tasks.yard import use_clock
+from tests.conftest import own_random
 from tests.faults.harness import House, Nursery, running_below
 
 Variables = Mapping[str, str | None]
@@ -18,6 +19,7 @@ Variables = Mapping[str, str | None]
 
 @pytest.fixture(scope="session")
 def server_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variables]:
+    own_random()
     home = tmp_path_factory.mktemp("prefect-home")
     template = private.template(Settings(home, Settings.load().cache, ""))
     place = Place(home / "prefect").make()

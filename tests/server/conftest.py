@@ -18,6 +18,7 @@ from boatyard.cli.prefect_server import client, private, server
 from boatyard.cli.prefect_server.place import Place
 from boatyard.errors import Temporary
 from boatyard.settings import Settings
+from tests.conftest import own_random
 
 TOY = Path(__file__).parent / "toy"
 
@@ -46,6 +47,7 @@ def patient(api: str, method: str, path: str, auth: str | None, body: object = N
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
     """A server with a copy of the migrated database; flows called in the test report to it."""
+    own_random()
     home = tmp_path_factory.mktemp("prefect-home")
     place = Place(home / "prefect").make()
     template = private.template(Settings(home, Settings.load().cache, ""))
