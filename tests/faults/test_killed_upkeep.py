@@ -1,6 +1,7 @@
 """kill -9 of upgrades, of upkeep and of what events start, at every moment; run again, each ends as it should."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -186,28 +187,38 @@ def template(house: House) -> None:
     (folder / "pull-request.yaml").write_text(TEMPLATE)
 
 
+class Request:
+    """A pull request, its cluster and its claim."""
+
+    def __init__(self, house: House, number: int) -> None:
+        self.house, self.number = house, number
+        request = PullRequest(repository="example/shop", number=number)
+        self.key = request.key
+        self.cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
+
+    def scenario(self, flow: str, at: datetime, prepare: Callable[[], None], check: Callable[[], None]) -> Scenario:
+        given = {"repository": "example/shop", "number": self.number, "occurred": at.isoformat()}
+        return Scenario(f"flows.ephemeral:{flow}", given, self.cluster, prepare, check)
+
+    def is_settled(self, *, is_open: bool) -> None:
+        claim = self.house.yard.store.claims.get(self.key)
+        assert claim is not None
+        assert (claim.open, claim.due) == (is_open, Todo.NONE)
+
+
 @pytest.mark.usefixtures("template")
 def test_open(house: House) -> None:
     numbers = itertools.count(1)
 
     def scenario() -> Scenario:
-        request = PullRequest(repository="example/shop", number=next(numbers))
-        cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
+        request = Request(house, next(numbers))
 
         def check() -> None:
-            house.is_whole(cluster)
-            claim = house.yard.store.claims.get(request.key)
-            assert claim is not None
-            assert (claim.open, claim.due) == (True, Todo.NONE)
-            house.delete(cluster)
+            house.is_whole(request.cluster)
+            request.is_settled(is_open=True)
+            house.delete(request.cluster)
 
-        return Scenario(
-            "flows.ephemeral:open_cluster",
-            {"repository": "example/shop", "number": request.number, "occurred": NOON.isoformat()},
-            cluster,
-            prepare=lambda: None,
-            check=check,
-        )
+        return request.scenario("open_cluster", NOON, lambda: None, check)
 
     sweep(house, scenario)
 
@@ -215,28 +226,19 @@ def test_open(house: House) -> None:
 @pytest.mark.usefixtures("template")
 def test_close(house: House) -> None:
     numbers = itertools.count(1001)
+    claims = house.yard.store.claims
 
     def scenario() -> Scenario:
-        request = PullRequest(repository="example/shop", number=next(numbers))
-        cluster = house.spec(request.cluster_name, apps=False, version="1.36", nodes=1)
-        claims = house.yard.store.claims
+        request = Request(house, next(numbers))
 
         def prepare() -> None:
-            house.set_up(cluster)
-            claims.settle(claims.open(request.key, cluster.name, NOON).claim)
+            house.set_up(request.cluster)
+            claims.settle(claims.open(request.key, request.cluster.name, NOON).claim)
 
         def check() -> None:
-            house.is_gone(cluster)
-            claim = claims.get(request.key)
-            assert claim is not None
-            assert (claim.open, claim.due) == (False, Todo.NONE)
+            house.is_gone(request.cluster)
+            request.is_settled(is_open=False)
 
-        return Scenario(
-            "flows.ephemeral:close_cluster",
-            {"repository": "example/shop", "number": request.number, "occurred": LATER.isoformat()},
-            cluster,
-            prepare=prepare,
-            check=check,
-        )
+        return request.scenario("close_cluster", LATER, prepare, check)
 
     sweep(house, scenario)
