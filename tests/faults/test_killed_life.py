@@ -1,13 +1,20 @@
 """kill -9 of a whole life in one run: it goes on with the stage that it had come to, and does nothing twice."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import filters
+from prefect.client.schemas.objects import StateType
 
+from boatyard.cli.prefect_server.client import connected
+from boatyard.cli.prefect_server.reconcile import look_after
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
-from tests.faults.harness import SAMPLE, House, Scenario, sweep
+from tests.faults.harness import SAMPLE, House, Scenario, sweep, until
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 
@@ -35,7 +42,9 @@ def _lived(house: House, name: str) -> Counter[str]:
     return Counter(each.verb for each in entries if each.verb in STEPS and each.outcome == "done")
 
 
-def test_a_life_that_is_killed_in_each_of_its_stages_goes_on_each_time(house: House) -> None:
+def test_a_life_that_is_killed_in_each_of_its_stages_goes_on_each_time(
+    house: House, server_variables: Mapping[str, str | None]
+) -> None:
     cluster = house.spec("lived", apps=False, version="1.33", nodes=1)
     run = ""
     for moment in (
@@ -56,6 +65,19 @@ def test_a_life_that_is_killed_in_each_of_its_stages_goes_on_each_time(house: Ho
     house.is_gone(cluster)
     house.may_be_held(cluster.name)
     assert _lived(house, cluster.name) == STEPS
+    with connected(server_variables):
+        assert {"scale lived", "delete lived"} <= set(_running_inside(run))
+        until(look_after, "a look at what killed tries left")
+        assert _running_inside(run) == []
+
+
+def _running_inside(run: str) -> list[str]:
+    """Inner runs that Prefect takes for running."""
+    inside = filters.FlowRunFilterParentFlowRunId(any_=[UUID(run)])
+    running = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=[StateType.RUNNING]))
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(flow_run_filter=filters.FlowRunFilter(parent_flow_run_id=inside, state=running))
+    return [each.name for each in found]
 
 
 def test_a_life_said_again_by_hand_goes_on_too(house: House) -> None:

@@ -12,10 +12,13 @@ from boatyard.cli.prefect_server.client import COMMAND_TAG, started_at
 from boatyard.errors import Temporary
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun, State
 
 _LIVE = ["RUNNING", "PENDING", "CANCELLING", "PAUSED"]
+_OVER = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 GOES_ON = "goes-on"
 """Tag of the deployments whose killed runs are put back on the queue."""
 TRIES = 3
@@ -46,7 +49,7 @@ async def _look_after() -> list[str]:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
-        return [*await _end_commands(client), *await _go_on(client)]
+        return [*await _end_commands(client), *await _go_on(client), *await _end_inner(client)]
 
 
 async def _end_commands(client: "PrefectClient") -> list[str]:
@@ -75,14 +78,50 @@ async def _go_on(client: "PrefectClient") -> list[str]:
     said = []
     chosen = filters.FlowRunFilter(state=crashed, tags=tagged, end_time=recent)
     for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200):
-        settled = run.end_time is not None and datetime.now(UTC) - run.end_time > _SETTLES
-        # Inner runs go on with the outer one; count 0 never began and would crash again at once.
-        if settled and run.parent_task_run_id is None and 0 < run.run_count < TRIES:
+        if _settled(run) and _goes_on(run):
             state: State[Any] = AwaitingRetry(
                 message="The run's process ended before the run did; it goes on from what is there."
             )
             await client.set_flow_run_state(run.id, state, force=True)
             said.append(f"Run {run.name!r} goes on, try {run.run_count + 1} of {TRIES}.")
+    return said
+
+
+def _settled(run: "FlowRun") -> bool:
+    return run.end_time is not None and datetime.now(UTC) - run.end_time > _SETTLES
+
+
+def _goes_on(run: "FlowRun") -> bool:
+    """Whether a crashed run is put back: an inner one goes on with the outer, and count 0 would crash again at once."""
+    return GOES_ON in run.tags and run.parent_task_run_id is None and 0 < run.run_count < TRIES
+
+
+async def _end_inner(client: "PrefectClient") -> list[str]:
+    """Mark inner runs as crashed whose outer run is over, or will never be tried again: a killed try left them."""
+    from prefect.client.schemas import filters
+    from prefect.states import Crashed
+
+    live = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=_LIVE))
+    called = filters.FlowRunFilterDeploymentId(is_null_=True)
+    chosen = filters.FlowRunFilter(state=live, deployment_id=called)
+    runs = {run.parent_task_run_id: run for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200)}
+    inner = {task: run for task, run in runs.items() if task is not None}
+    if not inner:
+        return []
+    those = filters.TaskRunFilter(id=filters.TaskRunFilterId(any_=list(inner)))
+    tasks = await client.read_task_runs(task_run_filter=those)
+    over = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=_OVER))
+    outer = filters.FlowRunFilterId(any_=[task.flow_run_id for task in tasks if task.flow_run_id])
+    found = await client.read_flow_runs(flow_run_filter=filters.FlowRunFilter(id=outer, state=over), limit=200)
+    ended: dict[UUID | None, FlowRun] = {
+        run.id: run for run in found if _settled(run) and not (run.state and run.state.is_crashed() and _goes_on(run))
+    }
+    said = []
+    for task in tasks:
+        if (run := ended.get(task.flow_run_id)) is not None:
+            left = inner[task.id]
+            await client.set_flow_run_state(left.id, Crashed(message="The run that it belongs to is over."), force=True)
+            said.append(f"Run {left.name!r} was left by a killed try of {run.name!r}; it is marked as crashed.")
     return said
 
 
