@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.futures import wait
 
 from boatyard.spec.types import ClusterName
+from tasks.cancelling import settle_cancelled
 from tasks.health import report_changes, watch_over
 from tasks.options import raise_all
 from tasks.upkeep import fleet
@@ -16,6 +17,7 @@ def monitor_fleet(names: list[ClusterName] | None = None) -> None:
     Args:
         names: Only these clusters; all that Boatyard knows, when left out.
     """
+    settle_cancelled()
     looks = [watch_over.submit(name) for name in fleet(names)]
     wait(looks)
     report_changes([look.result() for look in looks if look.state.is_completed()])

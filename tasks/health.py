@@ -1,5 +1,6 @@
 """A cluster's health: validated on demand, watched by schedule."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,9 +10,11 @@ from prefect.logging import get_run_logger
 
 from boatyard.drivers.backup import backup_condition
 from boatyard.drivers.base import BackedUp, Driver, Upgradable
-from boatyard.drivers.last_upgrade import COUNTS, upgrade_condition
+from boatyard.drivers.fleet_state import let_go_on
+from boatyard.drivers.last_upgrade import COUNTS, cancelled, upgrade_condition
 from boatyard.drivers.operation import plan_for
 from boatyard.drivers.support import support_condition
+from boatyard.drivers.upgrading import cordoned_nodes
 from boatyard.drivers.wellbeing import healthy_condition
 from boatyard.errors import BoatyardError, NotFound
 from boatyard.kube.checks import Check, ValidationResult
@@ -144,7 +147,13 @@ def _last_upgrade(driver: Driver, cluster: Cluster, observed: Observed, now: dat
     if not isinstance(driver, Upgradable) or observed.version is None or observed.phase is Phase.ABSENT:
         return []
     kept = yard().store.rollout.upgrades(cluster.name, since=now - COUNTS)
-    return [upgrade_condition(kept, observed.version, now)]
+    if cancelled(kept) is None:
+        return [upgrade_condition(kept, observed.version, now)]
+    ring, lifted = let_go_on(yard(), cluster)
+    left: list[str] = []
+    with suppress(BoatyardError):  # one that does not answer says so in other conditions
+        left = cordoned_nodes(driver)
+    return [upgrade_condition(kept, observed.version, now, ring=ring, lifted=lifted, cordoned=left)]
 
 
 def _backups(driver: Driver, observed: Observed, now: datetime) -> list[Condition]:

@@ -4,15 +4,17 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from prefect.artifacts import create_table_artifact
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from boatyard.drivers.fleet_state import fleet_state, rules
 from boatyard.drivers.operation import Operation
-from boatyard.errors import BoatyardError, Fenced, Held
+from boatyard.errors import BoatyardError, Fenced, Held, Permanent
 from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
@@ -21,6 +23,7 @@ from boatyard.spec.windows import Window
 from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
+from tasks.cancelling import Cancels, heeding, settle_cancelled, stays_so
 from tasks.events import tell
 from tasks.upkeep import newest_step
 from tasks.yard import MAINTENANCE, who, yard
@@ -45,6 +48,7 @@ def due_upgrades(names: Collection[str]) -> Schedule:
     here, logger = yard(), get_run_logger()
     try:
         with here.store.leases.hold(SCHEDULER, who(), "scheduling", wait=WAIT) as lease:
+            settle_cancelled()
             waves = rules(here)
             seen = fleet_state(here, waves)
             schedule = decide(waves, seen.state, here.clock.now())
@@ -54,7 +58,9 @@ def due_upgrades(names: Collection[str]) -> Schedule:
             starts = tuple(
                 each
                 for each in due
-                if here.store.rollout.reserve(each.name, str(each.to), lease, asleep=each.wake, forced=each.forced)
+                if here.store.rollout.reserve(
+                    each.name, str(each.to), lease, asleep=each.wake, forced=each.forced, run_id=flow_run.id
+                )
             )
     except Held as held:
         logger.warning("no upgrade is started this time: %s", held)
@@ -130,23 +136,36 @@ def ask_for(asks: Collection[Ask]) -> None:
 def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
     """An upgrade that the fleet remembers: by schedule, where it was reserved before, or by hand.
 
-    Refused before its first change it is `blocked`, else what does not end well has `failed`. One that was killed or
-    stopped stays open, and the next one goes on with it.
+    Refused before its first change it is `blocked`, else what does not end well has `failed`. One whose run a person
+    cancelled in Prefect is `cancelled`. One that was killed or stopped stays open, and the next one goes on with it.
     """
     store, name = op.yard.store, op.cluster.name
-    kept = store.rollout.begin(name, to)
+    kept = store.rollout.begin(name, to, run_id=flow_run.id)
     newest = max((entry.id for entry in store.journal.list(name, limit=1)), default=0)
+    cancels = Cancels(kept.run_id)
+
+    def changed() -> bool:
+        return any(entry.verb in _CHANGES for entry in store.journal.list(name, limit=1000, after=newest))
+
     try:
-        yield kept
-    except Fenced:
-        raise
-    except BoatyardError as error:
-        changed = any(entry.verb in _CHANGES for entry in store.journal.list(name, limit=1000, after=newest))
-        store.rollout.end(kept.id, "failed" if changed else "blocked", str(error))
-        if changed:
-            tell(name, "upgrade.failed", {"cluster": name, "owner": op.cluster.owner, "to": to, "error": str(error)})
+        with heeding(op, cancels):
+            yield kept
+    except BaseException as error:
+        if (cancel := cancels.look()) is not None:
+            said = stays_so(op, kept, cancel, changed=changed())
+            if isinstance(error, BoatyardError):
+                raise Permanent(said) from error
+        elif isinstance(error, BoatyardError) and not isinstance(error, Fenced):
+            _did_not_end_well(op, kept, "failed" if changed() else "blocked", str(error))
         raise
     store.rollout.end(kept.id, "done")
+
+
+def _did_not_end_well(op: Operation, kept: Upgrade, outcome: Literal["failed", "blocked"], why: str) -> None:
+    op.yard.store.rollout.end(kept.id, outcome, why)
+    if outcome == "failed":
+        name, owner = op.cluster.name, op.cluster.owner
+        tell(name, "upgrade.failed", {"cluster": name, "owner": owner, "to": kept.version, "error": why})
 
 
 def still_due(op: Operation, verdict: Verdict) -> bool:

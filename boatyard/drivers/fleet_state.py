@@ -21,7 +21,8 @@ from boatyard.plan import fleet as plan
 from boatyard.plan.model import UPGRADING, Observed, ObservedPool, Phase, Verb
 from boatyard.plan.render import critical_path
 from boatyard.spec.models import Cluster
-from boatyard.spec.waves import Upgrades, Waves
+from boatyard.spec.wave_rules import NO_RING
+from boatyard.spec.waves import Upgrades, Waves, ring_of
 from boatyard.store.process import is_dead
 from boatyard.store.records import ClusterRecord, Condition, Lease, Upgrade
 from boatyard.versions import Minor, Offer, Version
@@ -61,6 +62,15 @@ def rules(yard: Yard) -> Waves | None:
     """The fleet's rules of upgrades; None where it has none."""
     known = yard.store.rollout.rules()
     return None if known is None else Waves.model_validate(known.document)
+
+
+def let_go_on(yard: Yard, cluster: Cluster) -> tuple[str, datetime | None]:
+    """The name under which a person lets a cluster's ring go on, and when that was done last."""
+    waves = rules(yard)
+    upgrades = waves.upgrades if waves is not None else Upgrades()
+    ring = ring_of(upgrades, cluster.labels, cluster.policy.maintenance.ring) if upgrades.rings else None
+    name = ring or NO_RING
+    return name, next((each.lifted_at for each in yard.store.rollout.lifts() if each.ring == name), None)
 
 
 def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
@@ -179,7 +189,7 @@ class Memory:
         """Before these moments it was not yet at the version, or not with all its pools."""
         for each in self.upgrades.get(name, ()):
             if _same(each.version, version) and each.outcome != "blocked":
-                ended = each.ended_at if each.outcome in ("done", "failed") else None
+                ended = each.ended_at if each.outcome in ("done", "failed", "cancelled") else None
                 yield ended or each.begun_at
 
 

@@ -86,6 +86,15 @@ def not_whole(driver: Driver) -> list[str]:
         return [f"{each.namespace}/{each.name}" for each in evidence.not_whole(client)]
 
 
+def cordoned_nodes(driver: Driver) -> list[str]:
+    """Names of the nodes that take no new pods now."""
+    from boatyard.kube.client import Client
+    from boatyard.kube.nodes import cordoned, name_of
+
+    with Client(driver.kubeconfig()) as client:
+        return sorted(name_of(node) for node in client.list("/api/v1/nodes") if cordoned(node))
+
+
 def pause(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
     """Nothing, for so long; ends early when the operation does, or has lost its lease."""
     rest = Deadline.after(step.params["seconds"], "the rest", env.clock)

@@ -22,6 +22,8 @@ class Outcome(StrEnum):
     """It began to change the cluster and did not end well. Counts against the ring."""
     BLOCKED = "blocked"
     """A check before the first change refused it. Tried again as a failed one is; counts against nobody."""
+    CANCELLED = "cancelled"
+    """A person cancelled it. It stays so until a person goes on, and holds its ring meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,14 @@ class Attempt:
     ended: datetime
     outcome: Outcome
     why: str = ""
+
+
+def stays_cancelled(name: str, to: str, why: str, ring: str) -> str:
+    """What stands until a person says otherwise, and how to, in one clause. why: by whom, when and in what state."""
+    return (
+        f"its upgrade to {to} was cancelled {why}; it stays so until somebody goes on with it"
+        f" (boatyard upgrade {name} --to {to}) or leaves it to maintenance again (boatyard fleet go-on {ring})"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from boatyard.plan.fleet import Halted, Lift, Outcome, Soaked
+from boatyard.plan.fleet import Attempt, Halted, Lift, Member, Outcome, Soaked
 from boatyard.plan.seats import Group, Key, Seat, Seats
 from boatyard.plan.targets import Way, finished, rank, way
 from boatyard.spec.types import format_duration
@@ -185,27 +185,33 @@ class Halts:
         for at, ring in enumerate(self._names):
             seats = [seat for group in self._seats.groups[at].values() for seat in group.seats]
             failed = sorted((seat.member.name, to) for seat in seats if (to := self.failed_at(seat)) is not None)
-            if self._rules is not None and failed and len(failed) / len(seats) >= self._rules.halt.ratio:
-                self.found[at] = self._halted(ring, failed, len(seats))
+            cancelled = sorted((seat.member.name, it.to) for seat in seats if (it := self.cancelled(seat)) is not None)
+            if cancelled:
+                self.found[at] = _cancelled(ring, cancelled, failed)
+            elif self._rules is not None and failed and len(failed) / len(seats) >= self._rules.halt.ratio:
+                self.found[at] = _halted(ring, failed, len(seats))
 
-    def _halted(self, ring: str, failed: list[tuple[str, str]], of: int) -> Halted:
-        target = max((to for _, to in failed), key=rank)
-        names = tuple(name for name, _ in failed)
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        reason = f"{len(names)} of the {of} clusters of ring {ring} failed at {target} or before it ({shown})"
-        return Halted(ring, target, names, reason)
+    def ring_of(self, seat: Seat) -> str:
+        """The name under which a person lets a cluster's ring go on."""
+        return self._names[seat.ring] if self._names and seat.ring is not None else NO_RING
+
+    def cancelled(self, seat: Seat) -> Attempt | None:
+        """The upgrade of it that a person cancelled, until somebody has gone on with it or let its ring go on."""
+        last = _last(seat.member)
+        if last is None or last.outcome is not Outcome.CANCELLED or seat.arrived:
+            return None
+        lifted = self._lifted.get(self.ring_of(seat))
+        return last if lifted is None or last.ended > lifted else None
 
     def failed_at(self, seat: Seat) -> str | None:
         """The version at which a cluster failed, as long as that is neither mended nor lifted."""
         member = seat.member
         if self._rules is None or not member.attempts or seat.ring is None:
             return None
-        lifted = self._lifted.get(self._names[seat.ring])
-        ended = [attempt for attempt in member.attempts if attempt.outcome is not Outcome.BLOCKED]
-        if not ended:
+        lifted, last = self._lifted.get(self.ring_of(seat)), _last(member)
+        if last is None:
             return None
-        last = max(ended, key=lambda attempt: (attempt.ended, attempt.begun, attempt.to))
-        if last.outcome is Outcome.FAILED:
+        if last.outcome in (Outcome.FAILED, Outcome.CANCELLED):
             is_open = not seat.arrived and (lifted is None or last.ended > lifted)
             return last.to if is_open else None
         soon = member.health_since <= seat.reached + self._rules.halt.within
@@ -222,3 +228,33 @@ class Halts:
         if own is not None and rank(target) <= rank(own.target):
             return f"its ring is halted: {own.reason}"
         return None
+
+
+def _last(member: Member) -> Attempt | None:
+    """Its newest upgrade that was more than refused."""
+    ended = [attempt for attempt in member.attempts if attempt.outcome is not Outcome.BLOCKED]
+    return max(ended, key=lambda attempt: (attempt.ended, attempt.begun, attempt.to), default=None)
+
+
+def _halted(ring: str, failed: Sequence[tuple[str, str]], of: int) -> Halted:
+    names, target = _names(failed), _newest(failed)
+    reason = f"{len(names)} of the {of} clusters of ring {ring} failed at {target} or before it ({_shown(names)})"
+    return Halted(ring, target, names, reason)
+
+
+def _cancelled(ring: str, cancelled: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str]]) -> Halted:
+    """A person's word needs no share of the ring."""
+    reason = f"a person cancelled the upgrade of {_shown(_names(cancelled))} to {_newest(cancelled)}"
+    return Halted(ring, _newest([*cancelled, *failed]), _names(failed), reason)
+
+
+def _names(those: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(name for name, _ in those)
+
+
+def _newest(those: Sequence[tuple[str, str]]) -> str:
+    return max((to for _, to in those), key=rank)
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

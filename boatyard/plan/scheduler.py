@@ -12,7 +12,18 @@ from datetime import datetime, timedelta
 
 from boatyard.plan.admission import FLEET, Admission
 from boatyard.plan.choosing import Choices
-from boatyard.plan.fleet import Answer, Ask, Attempt, FleetState, Halted, Member, Offer, Outcome, Soaked
+from boatyard.plan.fleet import (
+    Answer,
+    Ask,
+    Attempt,
+    FleetState,
+    Halted,
+    Member,
+    Offer,
+    Outcome,
+    Soaked,
+    stays_cancelled,
+)
 from boatyard.plan.model import Phase
 from boatyard.plan.openings import Calendar, Closed, Opening
 from boatyard.plan.proving import Halts, Proofs, Ways
@@ -24,6 +35,8 @@ Windows = tuple[str, ...]
 
 AGAIN = timedelta(hours=1)
 """What did not come about in a fleet without rules is left alone for so long, then tried again while it is open."""
+_NOT_COME_ABOUT = (Outcome.FAILED, Outcome.BLOCKED)
+"""What waits for a next try. Of one that a person cancelled only a person says when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,8 @@ class Scheduler:
             return "it has no maintenance window"
         if member.idle:
             return "it was hibernated for idleness and waits for a person to wake it"
+        if (cancelled := self._halts.cancelled(seat)) is not None:
+            return stays_cancelled(member.name, cancelled.to, cancelled.why, self._halts.ring_of(seat))
         if member.unseen:
             return f"it could not be looked at ({member.unseen})"
         if member.busy:
@@ -191,7 +206,7 @@ class Scheduler:
         found = [
             attempt
             for attempt in seat.member.attempts
-            if attempt.to == to and attempt.begun >= opening.start and attempt.outcome is not Outcome.DONE
+            if attempt.to == to and attempt.begun >= opening.start and attempt.outcome in _NOT_COME_ABOUT
         ]
         last = max(found, key=lambda attempt: attempt.ended, default=None)
         if last is None or ((again := self.again(last)) is not None and again <= now):
@@ -200,7 +215,7 @@ class Scheduler:
 
     def again(self, attempt: Attempt) -> datetime | None:
         """When what did not come about may be tried again in the same opening; None for not at all."""
-        return attempt.ended + AGAIN if self.waves is None and attempt.outcome is not Outcome.DONE else None
+        return attempt.ended + AGAIN if self.waves is None and attempt.outcome in _NOT_COME_ABOUT else None
 
     def _try_again(self, now: datetime) -> None:
         """Clusters whose hour is over have a place in the queue once more."""

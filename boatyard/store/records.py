@@ -161,7 +161,7 @@ class Rehearsal:
     report: dict[str, Any]
 
 
-UpgradeOutcome = Literal["running", "done", "failed", "blocked", "interrupted", "seen"]
+UpgradeOutcome = Literal["running", "done", "failed", "blocked", "cancelled", "interrupted", "seen"]
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,10 @@ class Upgrade:
     """One upgrade of one cluster, from its reservation by the scheduler, or its start by hand, to its end.
 
     asleep: the cluster was hibernated before, so it is put back afterwards. forced: its support was about to end.
-    outcome: `running` until it ends; `blocked` when it was refused before its first change; `interrupted` when it
-    never began, or its run died and another upgrade took its place; `seen` when a look found another version than the
-    last one and no upgrade was under way: it came there by `apply` or by other hands.
-    machine, pid, started: the process that is to do it, as leases have it.
+    outcome: `running` until it ends; `blocked` when it was refused before its first change; `cancelled` when a person
+    cancelled its run; `interrupted` when it never began, or its run died and another upgrade took its place; `seen`
+    when a look found another version than the last one and no upgrade was under way: it came there by other hands.
+    machine, pid, started: the process that is to do it, as leases have it. run_id: the flow run, None where none is.
     """
 
     id: int
@@ -187,6 +187,7 @@ class Upgrade:
     machine: str
     pid: int
     started: str
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from boatyard.store.upsert import upsert
 
 FLEET = "fleet"
 """The name of the one set of rules that a store holds: a store is a fleet's memory."""
+Ended = Literal["done", "failed", "blocked", "cancelled", "interrupted"]
+"""How an upgrade may end; see `Upgrade`."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,27 @@ class Rollout:
 
     # upgrades
 
-    def begin(self, cluster: str, version: str, *, asleep: bool = False, forced: bool = False) -> Upgrade:
+    def begin(
+        self, cluster: str, version: str, *, asleep: bool = False, forced: bool = False, run_id: str | None = None
+    ) -> Upgrade:
         """An upgrade begins, or goes on: one to the same version that has not ended is taken up as it was.
 
         Another one that has not ended was interrupted. `NotFound` for a cluster that the store does not know.
+        run_id: the flow run that carries it out from now on.
         """
         with self._database.write() as connection:
             lock_cluster(connection, cluster)
-            return self._begin(connection, cluster, version, asleep, forced)
+            return self._begin(connection, cluster, version, asleep, forced, run_id)
 
     def reserve(
-        self, cluster: str, version: str, by: Lease, *, asleep: bool = False, forced: bool = False
+        self,
+        cluster: str,
+        version: str,
+        by: Lease,
+        *,
+        asleep: bool = False,
+        forced: bool = False,
+        run_id: str | None = None,
     ) -> Upgrade | None:
         """As `begin`, for a cluster that nobody works on yet; None where somebody does by now, or it is gone.
 
@@ -89,10 +101,12 @@ class Rollout:
             holder = connection.execute(held).one_or_none()
             if holder is not None and not is_dead(holder.machine, holder.pid, holder.started):
                 return None
-            return self._begin(connection, cluster, version, asleep, forced)
+            return self._begin(connection, cluster, version, asleep, forced, run_id)
 
-    def _begin(self, connection: Connection, cluster: str, version: str, asleep: bool, forced: bool) -> Upgrade:
-        now, doer = self._clock.now(), _this_process()
+    def _begin(
+        self, connection: Connection, cluster: str, version: str, asleep: bool, forced: bool, run_id: str | None
+    ) -> Upgrade:
+        now, doer = self._clock.now(), {**_this_process(), "run_id": run_id}
         ours = sa.and_(upgrades.c.cluster == cluster, upgrades.c.ended_at.is_(None))
         taken = sa.update(upgrades).where(ours, upgrades.c.version == version).values(doer).returning(upgrades)
         row = connection.execute(taken).one_or_none()
@@ -105,7 +119,7 @@ class Rollout:
         made = sa.insert(upgrades).values(values).returning(upgrades)
         return Upgrade(**connection.execute(made).one()._mapping)
 
-    def end(self, id: int, outcome: Literal["done", "failed", "blocked", "interrupted"], message: str = "") -> None:  # noqa: A002
+    def end(self, id: int, outcome: Ended, message: str = "") -> None:  # noqa: A002
         """It ended; the first end stays."""
         values = {"ended_at": self._clock.now(), "outcome": outcome, "message": redact(message)}
         with self._database.write() as connection:
@@ -113,7 +127,7 @@ class Rollout:
                 sa.update(upgrades).where(upgrades.c.id == id, upgrades.c.ended_at.is_(None)).values(values)
             )
 
-    def give_back(self, cluster: str, version: str, outcome: Literal["blocked", "interrupted"], message: str) -> None:
+    def give_back(self, cluster: str, version: str, outcome: Ended, message: str) -> None:
         """End an upgrade that this process reserved and did not begin; one that another process took up goes on."""
         values = {"ended_at": self._clock.now(), "outcome": outcome, "message": redact(message)}
         mine = [upgrades.c[key] == value for key, value in _this_process().items()]
@@ -126,12 +140,13 @@ class Rollout:
             )
 
     def upgrades(self, cluster: str | None = None, *, since: datetime | None = None) -> list[Upgrade]:
-        """Oldest first; `since`: those that ended later, or have not ended."""
+        """Oldest first; `since`: those that ended later, or have not ended, or that a person cancelled, whenever."""
         query = sa.select(upgrades).order_by(upgrades.c.id)
         if cluster is not None:
             query = query.where(upgrades.c.cluster == cluster)
         if since is not None:
-            query = query.where(sa.or_(upgrades.c.ended_at.is_(None), upgrades.c.ended_at >= since))
+            stands = upgrades.c.outcome == "cancelled"  # for as long as nobody says anything else
+            query = query.where(sa.or_(upgrades.c.ended_at.is_(None), upgrades.c.ended_at >= since, stands))
         with self._database.read() as connection:
             return [Upgrade(**row._mapping) for row in connection.execute(query)]
 

@@ -173,6 +173,7 @@ upgrades = sa.Table(
     _text("machine"),
     sa.Column("pid", sa.BigInteger, nullable=False),
     _text("started"),
+    _text("run_id", nullable=True),
     sqlite_autoincrement=True,
 )
 

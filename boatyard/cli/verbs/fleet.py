@@ -100,7 +100,7 @@ def refuse(out: Out, ring: str, version: str, note: str) -> None:
 @verb("boatyard fleet go-on canary")
 @click.argument("ring")
 def go_on(out: Out, ring: str) -> None:
-    """Let a halted ring go on: what failed in it so far counts no more."""
+    """Let a halted ring go on: what failed or was cancelled in it so far counts no more."""
     from boatyard.cli.me import who
 
     with keeping() as yard:
@@ -108,7 +108,7 @@ def go_on(out: Out, ring: str) -> None:
         lift = yard.store.rollout.lift(ring, who=who())
     out.emit({"ring": ring, "lifted_at": lift.lifted_at})
     if not out.json:
-        out.say(f"What failed in ring {ring} until now no longer holds it, nor those behind it.")
+        out.say(f"What failed or was cancelled in ring {ring} until now no longer holds it, nor those behind it.")
 
 
 def _answer(out: Out, ring: str, version: str, *, granted: bool, note: str) -> None:
@@ -123,13 +123,13 @@ def _answer(out: Out, ring: str, version: str, *, granted: bool, note: str) -> N
 
 
 def _known(store: "Store", ring: str, *, or_all: bool = False) -> None:
-    """or_all: without rings, the name under which the whole fleet is halted is known as well."""
+    """or_all: without rings, the name under which the whole fleet stands still is known as well."""
     from boatyard.spec.wave_rules import NO_RING
     from boatyard.spec.waves import Waves
 
     kept = store.rollout.rules()
     names = [each.name for each in Waves.model_validate(kept.document).upgrades.rings] if kept is not None else []
-    if kept is not None and or_all:
+    if or_all:
         names = names or [NO_RING]
     if ring not in names:
         there = f"there are: {', '.join(names)}" if names else "the fleet has none"

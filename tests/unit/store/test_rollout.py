@@ -66,6 +66,18 @@ def test_old_upgrades_can_be_left_out(store: Store, clock: ManualClock) -> None:
     assert len(store.rollout.upgrades(since=clock.now() - 48 * HOUR)) == 2
 
 
+def test_one_that_a_person_cancelled_is_not_left_out_however_old(store: Store, clock: ManualClock) -> None:
+    store.rollout.end(store.rollout.begin("shop", "1.35").id, "cancelled", "by a person")
+    clock.advance(9000 * HOUR)
+    assert [each.outcome for each in store.rollout.upgrades(since=clock.now() - HOUR)] == ["cancelled"]
+
+
+def test_the_flow_run_is_that_of_whoever_took_it_up_last(store: Store) -> None:
+    store.rollout.begin("shop", "1.35", run_id="maintenance")
+    assert store.rollout.begin("shop", "1.35", run_id="upgrade").run_id == "upgrade"
+    assert store.rollout.begin("shop", "1.35").run_id is None
+
+
 def test_an_upgrade_needs_a_cluster_and_goes_with_it(store: Store) -> None:
     with pytest.raises(NotFound, match="nobody"):
         store.rollout.begin("nobody", "1.35")
