@@ -7,7 +7,18 @@ from flows.hibernate import hibernate_cluster, wake_cluster
 from flows.upgrade import upgrade_cluster
 from tasks.options import ONCE, raise_all
 from tasks.upkeep import Action, fleet, sleep_decision, upkeep_of
-from tasks.waves import Schedule, Verdict, ask_for, due_upgrades, give_back, reserved, show, still_due, to_put_back
+from tasks.waves import (
+    Schedule,
+    Verdict,
+    accounted,
+    ask_for,
+    due_upgrades,
+    give_back,
+    reserved,
+    show,
+    still_due,
+    to_put_back,
+)
 from tasks.yard import MAINTENANCE
 
 
@@ -54,7 +65,7 @@ def tell_people(schedule: Schedule) -> None:
 def upgrade_due(verdict: Verdict) -> None:
     """One cluster's upgrade; one that sleeps is woken for it and put back."""
     name, to = verdict.name, str(verdict.to)
-    with upkeep_of(name, MAINTENANCE) as op:
+    with accounted(name, to), upkeep_of(name, MAINTENANCE) as op:
         if op is None or not still_due(op, verdict):
             give_back(name, to, "it was busy, or not as it had been")
             return

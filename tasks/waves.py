@@ -19,10 +19,12 @@ from boatyard.plan.fleet import Member
 from boatyard.plan.model import Phase, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
 from boatyard.redact import redact
+from boatyard.spec.models import Cluster
 from boatyard.spec.windows import Window
 from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
+from tasks.bugs import is_bug, told
 from tasks.cancelling import Cancels, heeding, settle_cancelled, stays_so
 from tasks.events import tell
 from tasks.upkeep import newest_step
@@ -136,8 +138,9 @@ def ask_for(asks: Collection[Ask]) -> None:
 def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
     """An upgrade that the fleet remembers: by schedule, where it was reserved before, or by hand.
 
-    Refused before its first change it is `blocked`, else what does not end well has `failed`. One whose run a person
-    cancelled in Prefect is `cancelled`. One that was killed or stopped stays open, and the next one goes on with it.
+    Refused before its first change it is `blocked`, else what does not end well has `failed`; a bug always, as nobody
+    knows what it did. One whose run a person cancelled in Prefect is `cancelled`. One that was killed or stopped stays open,
+    or that Prefect's server went away from, and the next one goes on with it.
     """
     store, name = op.yard.store, op.cluster.name
     kept = store.rollout.begin(name, to, run_id=flow_run.id)
@@ -157,6 +160,8 @@ def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
                 raise Permanent(said) from error
         elif isinstance(error, BoatyardError) and not isinstance(error, Fenced):
             _did_not_end_well(op, kept, "failed" if changed() else "blocked", str(error))
+        elif is_bug(error):
+            _did_not_end_well(op, kept, "failed", told(error))
         raise
     store.rollout.end(kept.id, "done")
 
@@ -164,8 +169,12 @@ def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
 def _did_not_end_well(op: Operation, kept: Upgrade, outcome: Literal["failed", "blocked"], why: str) -> None:
     op.yard.store.rollout.end(kept.id, outcome, why)
     if outcome == "failed":
-        name, owner = op.cluster.name, op.cluster.owner
-        tell(name, "upgrade.failed", {"cluster": name, "owner": owner, "to": kept.version, "error": why})
+        _tell_failed(op.cluster, kept.version, why)
+
+
+def _tell_failed(cluster: Cluster, to: str, why: str) -> None:
+    payload = {"cluster": cluster.name, "owner": cluster.owner, "to": to, "error": why}
+    tell(cluster.name, "upgrade.failed", payload)
 
 
 def still_due(op: Operation, verdict: Verdict) -> bool:
@@ -191,6 +200,17 @@ def reserved(name: str, to: str) -> Iterator[None]:
         raise
     except BoatyardError as error:
         yard().store.rollout.give_back(name, to, "blocked", str(error))
+        raise
+
+
+@contextmanager
+def accounted(name: str, to: str) -> Iterator[None]:
+    """A bug on the way to a reserved upgrade is a failed upgrade: left open, it would be tried again for ever."""
+    try:
+        yield
+    except Exception as error:
+        if is_bug(error) and yard().store.rollout.give_back(name, to, "failed", told(error)):
+            _tell_failed(yard().registered(name), to, told(error))
         raise
 
 

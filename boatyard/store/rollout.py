@@ -127,17 +127,21 @@ class Rollout:
                 sa.update(upgrades).where(upgrades.c.id == id, upgrades.c.ended_at.is_(None)).values(values)
             )
 
-    def give_back(self, cluster: str, version: str, outcome: Ended, message: str) -> None:
-        """End an upgrade that this process reserved and did not begin; one that another process took up goes on."""
+    def give_back(self, cluster: str, version: str, outcome: Ended, message: str) -> bool:
+        """End an upgrade that this process reserved and did not begin; one that another process took up goes on.
+
+        False where there was none to end.
+        """
         values = {"ended_at": self._clock.now(), "outcome": outcome, "message": redact(message)}
         mine = [upgrades.c[key] == value for key, value in _this_process().items()]
         with self._database.write() as connection:
-            connection.execute(
+            ended = connection.execute(
                 sa.update(upgrades)
                 .where(upgrades.c.cluster == cluster, upgrades.c.version == version, upgrades.c.ended_at.is_(None))
                 .where(*mine)
                 .values(values)
             )
+        return ended.rowcount > 0
 
     def upgrades(self, cluster: str | None = None, *, since: datetime | None = None) -> list[Upgrade]:
         """Oldest first; `since`: those that ended later, or have not ended, or that a person cancelled, whenever."""
