@@ -7,8 +7,8 @@ from pydantic import Field
 
 from boatyard.spec.models import Cluster
 from flows.prerequisites import prerequisites
-from tasks.gates import require_leave
 from tasks.steps import converge
+from tasks.waves import counted
 from tasks.yard import operate
 
 
@@ -27,6 +27,6 @@ def apply_cluster(
         expect: Digest of the plan that was agreed to; another one is refused, and what follows from it is left alone.
         expect_resources: Digest of what that plan showed it touches at the provider; nothing else is touched then.
     """
-    with operate(cluster, "apply", wait=wait):
+    with operate(cluster, "apply", wait=wait) as op, counted(op) as gate:
         prerequisites(cluster)
-        converge(expect=expect, expect_resources=expect_resources, gate=require_leave)
+        converge(expect=expect, expect_resources=expect_resources, gate=gate)

@@ -1,7 +1,7 @@
 """Upgrades that go through the fleet: decided for all clusters at once, reserved, asked about, carried out, kept."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -13,10 +13,10 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from boatyard.drivers.fleet_state import fleet_state, rules
-from boatyard.drivers.operation import Operation
+from boatyard.drivers.operation import END, Operation
 from boatyard.errors import BoatyardError, Fenced, Held, Permanent
 from boatyard.plan.fleet import Member
-from boatyard.plan.model import Phase, Verb
+from boatyard.plan.model import Phase, Plan, Verb
 from boatyard.plan.waves import Ask, Schedule, Verdict, decide
 from boatyard.redact import redact
 from boatyard.spec.models import Cluster
@@ -27,6 +27,7 @@ from tasks.approval import Approved, Refused
 from tasks.bugs import is_bug, told
 from tasks.cancelling import Cancels, heeding, settle_cancelled, stays_so
 from tasks.events import tell
+from tasks.gates import require_leave, rises_to
 from tasks.upkeep import newest_step
 from tasks.yard import MAINTENANCE, who, yard
 
@@ -135,12 +136,32 @@ def ask_for(asks: Collection[Ask]) -> None:
 
 
 @contextmanager
-def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
+def counted(op: Operation) -> Iterator[Callable[[Plan], None]]:
+    """A gate for the plans of an apply: with the first that upgrades the cluster, the fleet remembers an upgrade.
+
+    No limit holds a person's apply back, but from then on it has its place in each of them.
+    """
+    with ExitStack() as stack:
+        begun: list[str] = []
+
+        def gate(plan: Plan) -> None:
+            to = rises_to(plan)
+            if to is not None and not begun:
+                begun.append(to)
+                stack.enter_context(recorded(op, to, part_of_more=True))
+            require_leave(plan)
+
+        yield gate
+
+
+@contextmanager
+def recorded(op: Operation, to: str, *, part_of_more: bool = False) -> Iterator[Upgrade]:
     """An upgrade that the fleet remembers: by schedule, where it was reserved before, or by hand.
 
     Refused before its first change it is `blocked`, else what does not end well has `failed`; a bug always, as nobody
-    knows what it did. One whose run a person cancelled in Prefect is `cancelled`. One that was killed or stopped stays open,
-    or that Prefect's server went away from, and the next one goes on with it.
+    knows what it did. One whose run a person cancelled in Prefect is `cancelled`. One that was killed or
+    stopped, or that Prefect's server went away from, stays open, and the next one goes on with it.
+    part_of_more: what fails once its last step was carried out is something else.
     """
     store, name = op.yard.store, op.cluster.name
     kept = store.rollout.begin(name, to, run_id=flow_run.id)
@@ -150,11 +171,16 @@ def recorded(op: Operation, to: str) -> Iterator[Upgrade]:
     def changed() -> bool:
         return any(entry.verb in _CHANGES for entry in store.journal.list(name, limit=1000, after=newest))
 
+    def over() -> bool:
+        return any(entry.verb == END for entry in store.journal.list(name, limit=1000, after=newest))
+
     try:
         with heeding(op, cancels):
             yield kept
     except BaseException as error:
-        if (cancel := cancels.look()) is not None:
+        if part_of_more and over():
+            store.rollout.end(kept.id, "done")
+        elif (cancel := cancels.look()) is not None:
             said = stays_so(op, kept, cancel, changed=changed())
             if isinstance(error, BoatyardError):
                 raise Permanent(said) from error

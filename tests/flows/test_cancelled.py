@@ -14,6 +14,7 @@ from boatyard.errors import BoatyardError, Permanent
 from boatyard.kube.nodes import cordoned
 from boatyard.spec.models import Cluster
 from boatyard.store.records import Condition, Upgrade
+from flows.apply import apply_cluster
 from flows.maintenance import maintain_fleet
 from flows.monitor import monitor_fleet
 from flows.upgrade import upgrade_cluster
@@ -123,12 +124,20 @@ def test_by_hand_it_goes_on_to_its_end(house: House, cluster: Cluster) -> None:
     assert not drains(house, cluster)
 
 
+def test_an_apply_that_upgrades_is_remembered_as_an_upgrade(house: House, cluster: Cluster) -> None:
+    apply_cluster(house.yard.registered(NAME).at_version("1.35"))
+    assert [(each.version, each.outcome) for each in upgrades(house)][-1] == ("1.35", "done")
+    known = len(upgrades(house))
+    apply_cluster(house.yard.registered(NAME))
+    assert len(upgrades(house)) == known, "it upgraded nothing"
+
+
 def test_one_that_was_killed_by_its_cancel_is_found_by_its_run(house: House, cluster: Cluster) -> None:
-    flow = house.begin(FLOW, stop_at=f"before step upgrade control plane {NAME}", name=NAME, to="1.35")
+    flow = house.begin(FLOW, stop_at=f"before step upgrade control plane {NAME}", name=NAME, to="1.36")
     flow.stop(f"before step upgrade control plane {NAME}").kill()
     monitor_fleet([NAME])
     assert upgrades(house)[-1].outcome == "running", "a kill is no cancel"
-    set_state(f"upgrade {NAME} to 1.35", Cancelled())
+    set_state(f"upgrade {NAME} to 1.36", Cancelled())
     said = last_upgrade(house)
     assert said.reason == "UpgradeCancelled"
     assert "and its process ended where it stood" in said.message
