@@ -1,5 +1,6 @@
 """Upgrades that go through the fleet: decided for all clusters at once, reserved, asked about, carried out, kept."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -7,6 +8,9 @@ from datetime import datetime
 from typing import Literal
 
 from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
@@ -38,6 +42,8 @@ SCHEDULER = "/upgrades"
 WAIT = 120.0
 """Seconds to wait for another decision to end; they take a second or so."""
 APPROVAL = "approve-upgrade/approve-upgrade"
+TABLE = "fleet-upgrades"
+"""The artifact's key."""
 _CHANGES = frozenset(
     verb.value for verb in (Verb.UPGRADE_CONTROL_PLANE, Verb.PREPARE_POOL, Verb.UPGRADE_POOL, Verb.ROLL_BACK_POOL)
 )
@@ -97,7 +103,7 @@ def _tell_due(members: Collection[Member], schedule: Schedule, now: datetime) ->
 
 
 def show(schedule: Schedule) -> None:
-    """The whole fleet as a table, whenever something moves or stands still."""
+    """The whole fleet as a table, whenever something moves or stands still, and not as it was shown last."""
     if not (schedule.starts or schedule.asks or schedule.halted):
         return
     rows = [
@@ -109,7 +115,17 @@ def show(schedule: Schedule) -> None:
         }
         for each in schedule.verdicts
     ]
-    create_table_artifact(rows, key="fleet-upgrades", description="Upgrades of the fleet")
+    if rows != _shown():
+        create_table_artifact(rows, key=TABLE, description="Upgrades of the fleet")
+
+
+def _shown() -> object:
+    """The rows of the newest table; None where there is none."""
+    those = ArtifactFilter(key=ArtifactFilterKey(any_=[TABLE]))
+    with get_client(sync_client=True) as client:
+        newest = client.read_artifacts(artifact_filter=those, sort=ArtifactSort.UPDATED_DESC, limit=1)
+    data = newest[0].data if newest else None
+    return json.loads(data) if isinstance(data, str) else data
 
 
 def ask_for(asks: Collection[Ask]) -> None:

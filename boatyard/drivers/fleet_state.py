@@ -142,7 +142,9 @@ class Memory:
     def busy(self, name: str) -> str:
         """Who works on a cluster now, or nobody."""
         lease = self.leases.get(name)
-        return "" if lease is None or is_dead(lease.machine, lease.pid, lease.started) else lease.describe()
+        if lease is None or is_dead(lease.machine, lease.pid, lease.started):
+            return ""
+        return f"{lease.operation} by {lease.holder} since {lease.since:%Y-%m-%d %H:%M} UTC"
 
     def attempts(self, name: str) -> tuple[plan.Attempt, ...]:
         """The upgrades of a cluster that ended, oldest first."""

@@ -88,7 +88,7 @@ def explain(scheduler: Scheduler, seat: Seat, now: datetime, running: Running | 
     elif (attempt := scheduler.tried(seat, to, opening, now)) is not None:
         reason = _tried(scheduler, seat, attempt, opening)
     elif seat.member.expected > opening.end - now:
-        reason = _no_fit(to, seat.member.expected, opening.end - now)
+        reason = _no_fit(to, seat.member.expected, opening)
     else:
         reason = _limited(scheduler, seat) if seat.blocked_by is not None else f"an upgrade to {to} is due"
     return Verdict(name, reason, target=to)
@@ -103,9 +103,9 @@ def _tried(scheduler: Scheduler, seat: Seat, attempt: Attempt, opening: Opening)
     return f"its upgrade to {attempt.to} {how} at {attempt.ended:%H:%M} UTC and is tried again {when}{why}"
 
 
-def _no_fit(to: str, needed: timedelta, left: timedelta) -> str:
-    took, rest = format_duration(needed), format_duration(left)
-    return f"the upgrade to {to} takes about {took}, and the window closes in {rest}"
+def _no_fit(to: str, needed: timedelta, opening: Opening) -> str:
+    closes = opening.end.astimezone(UTC)
+    return f"the upgrade to {to} takes about {format_duration(needed)}, and the window closes at {closes:%H:%M} UTC"
 
 
 def _limited(scheduler: Scheduler, seat: Seat) -> str:

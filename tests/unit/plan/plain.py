@@ -2,7 +2,7 @@
 must come to where a fleet has no rules of its own."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from boatyard.plan.model import Observed, Phase
 from boatyard.plan.upkeep import Action, Decision
@@ -43,8 +43,8 @@ def decide_maintenance(
         return wanted
     needed, left = expected(wanted.to), window - now
     if needed > left:
-        took, rest = format_duration(needed), format_duration(left)
-        return _keep(f"the upgrade to {wanted.to} takes about {took}, and the window closes in {rest}")
+        took, closes = format_duration(needed), window.astimezone(UTC)
+        return _keep(f"the upgrade to {wanted.to} takes about {took}, and the window closes at {closes:%H:%M} UTC")
     return wanted
 
 

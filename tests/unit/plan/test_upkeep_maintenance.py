@@ -96,7 +96,7 @@ def test_target(channel: str, observed: Observed, to: str | None, says: str) -> 
 @pytest.mark.parametrize(
     ("now", "hours", "says"),
     [
-        (INSIDE, 2.6, "takes about 2h36m, and the window closes in 2h30m"),
+        (INSIDE, 2.6, "takes about 2h36m, and the window closes at 05:00 UTC"),
         (INSIDE - 2 * HOUR, 1, "closed until 2026-03-07 01:00"),
         (INSIDE + 2.5 * HOUR, 1, "closed until 2026-03-14 01:00"),
     ],

@@ -185,7 +185,7 @@ def test_after_an_outage_in_a_window_nothing_starts_that_would_overrun_it() -> N
     ]
     fleet = world(waves(rings=[{"name": "all"}]), members, NEXT, "2026-06-05T12:00")
     fleet.run("2026-06-06T02:00").outage(until="2026-06-06T04:00").run("2026-06-06T05:00")
-    assert fleet.verdict("long").reason == "the upgrade to 1.36.0 takes about 3h, and the window closes in 2h"
+    assert fleet.verdict("long").reason == "the upgrade to 1.36.0 takes about 3h, and the window closes at 06:00 UTC"
     fleet.run("2026-06-14T00:00")
     assert fleet.starts_of("long", "short") == [
         ("Sat 06-06 04:00", "short", "1.36.0"),

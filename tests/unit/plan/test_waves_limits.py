@@ -197,7 +197,7 @@ def test_a_forecast_says_when_to_what_and_why_no_further() -> None:
     stays = {each.name: each.reason for each in told.stays}
     assert stays["p1"] == "1.37.0 is the newest that channel rapid allows"
     assert stays["odd"] == "it has no maintenance window"
-    assert stays["huge"] == "the upgrade to 1.36.0 takes about 5h, and the window closes in 4h"
+    assert stays["huge"] == "the upgrade to 1.36.0 takes about 5h, and the window closes at 06:00 UTC"
 
 
 def test_a_forecast_begins_with_what_is_under_way() -> None:
