@@ -85,7 +85,7 @@ class Choices:
             if hindrance is None:
                 reason = because(key.channel, key.version, step, way.goal or step)
                 later = f"; {way.steps[0]} waits: {reasons[0]}" if reasons else ""
-                return Choice(step, step, reason + later, in_need)
+                return Choice(step, step, reason + self._proofs.passed_over(key.ring) + later, in_need)
             if step == in_need and halt is not None:
                 in_need = None
             reasons.append(hindrance)

@@ -61,7 +61,7 @@ class Proofs:
     A ring has proved a target once all its clusters whose channel leads there run it, or a newer version, and those
     that run it, to the last pool, have all been healthy for the ring's soak time since they came to it. Where all have
     gone beyond it, that is asked of the newer versions. Once proved stays proved. A ring in which no cluster takes part
-    has nothing to prove.
+    has nothing to prove, unless it has proved something before: its clusters may be back tomorrow.
     """
 
     def __init__(self, rings: Sequence[Ring], seats: Seats, ways: Ways, soaked: Iterable[Soaked]) -> None:
@@ -70,6 +70,7 @@ class Proofs:
         self._seats = seats
         self._ways = ways
         self._proved = {(positions[fact.ring], fact.target) for fact in soaked if fact.ring in positions}
+        self._proving = {ring for ring, _ in self._proved}
         self._due: dict[tuple[int, str], datetime] = {}
         self._open: list[set[str]] = [set() for _ in self._rings]
         self._changed = set(range(len(self._rings)))
@@ -140,9 +141,26 @@ class Proofs:
     def missing(self, ring: int, target: str) -> str | None:
         """Why `ring` may not take the target yet, in one clause; None once every ring before it has proved it."""
         for before in range(min(ring, len(self._rings))):
-            if (before, target) not in self._proved and self._seats.groups[before]:
+            if (before, target) in self._proved:
+                continue
+            if self._seats.groups[before]:
                 return self._words(before, target)
+            if before in self._proving:
+                name = self._rings[before].name
+                return (
+                    f"ring {name} has no cluster now that takes part and could prove {target}, as it did for others:"
+                    " give it one, or take it out of the rules"
+                )
         return None
+
+    def passed_over(self, ring: int) -> str:
+        """Which rings before had no cluster that could prove anything, as the end of a sentence."""
+        before = range(min(ring, len(self._rings)))
+        empty = [self._rings[at].name for at in before if not self._seats.groups[at] and at not in self._proving]
+        if not empty:
+            return ""
+        which = f"ring {empty[0]} has" if len(empty) == 1 else f"rings {', '.join(empty)} have"
+        return f"; {which} no cluster that takes part, so nothing was tried there"
 
     def _words(self, ring: int, target: str) -> str:
         name, standing = self._rings[ring].name, self.standing(ring, target)

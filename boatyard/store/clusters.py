@@ -16,6 +16,9 @@ from boatyard.store.records import ClusterRecord, State
 from boatyard.store.schema import activity, clusters, conditions, rehearsals, upgrades
 from boatyard.store.upsert import upsert
 
+ABSENT = "absent"
+"""The phase of a cluster that is not there."""
+
 
 def missing(name: str) -> NotFound:
     return NotFound(f"There is no cluster {name} in the store.", hint="`boatyard status` lists the fleet.")
@@ -79,14 +82,18 @@ class Clusters:
     def set_observed(self, name: str, observed: Mapping[str, Any] | None, *, fence: int | None) -> None:
         """Remember what was seen (JSON data), None for nothing known.
 
-        Another version than before, with no upgrade under way, is kept as an upgrade of which only this is known.
+        Another version than before, with no upgrade under way, is kept as an upgrade of which only this is known. A
+        cluster that was absent and is there again is a new one: `created_at` is now, and nothing counts from before.
         """
         now = self._clock.now()
         seen = None if observed is None else _json(name, observed)
-        values = {"observed": seen, "observed_at": now, "updated_at": now}
+        values: dict[str, Any] = {"observed": seen, "observed_at": now, "updated_at": now}
         with self._database.write() as connection:
             guard(connection, name, fence)
-            _note_version(connection, name, seen, now)
+            before = _observed(connection, name)
+            _note_version(connection, name, before, seen, now)
+            if before.get("phase") == ABSENT and seen is not None and seen.get("phase") != ABSENT:
+                values["created_at"] = now
             if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
                 raise missing(name)
 
@@ -123,13 +130,16 @@ class Clusters:
                 raise missing(name)
 
 
-def _note_version(connection: Connection, name: str, observed: Mapping[str, Any] | None, now: datetime) -> None:
-    """By `apply`, or by other hands than ours: soak time must not be counted from before it."""
+def _observed(connection: Connection, name: str) -> Mapping[str, Any]:
     query = sa.select(clusters.c.observed).where(clusters.c.name == name).with_for_update(key_share=True)
-    before, after = (
-        (connection.execute(query).scalar_one_or_none() or {}).get("version"),
-        (observed or {}).get("version"),
-    )
+    return connection.execute(query).scalar_one_or_none() or {}
+
+
+def _note_version(
+    connection: Connection, name: str, known: Mapping[str, Any], observed: Mapping[str, Any] | None, now: datetime
+) -> None:
+    """By other hands than ours: soak time must not be counted from before it."""
+    before, after = known.get("version"), (observed or {}).get("version")
     if before is None or after is None or before == after:
         return
     under_way = sa.select(upgrades.c.id).where(upgrades.c.cluster == name, upgrades.c.ended_at.is_(None))

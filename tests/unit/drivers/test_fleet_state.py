@@ -9,6 +9,7 @@ from boatyard.drivers.kwok.driver import Driver
 from boatyard.errors import Temporary
 from boatyard.plan.model import Observed
 from boatyard.spec.waves import Waves
+from boatyard.store.records import RingSoaked
 from tests.unit.fleet import DAY, HOUR, MINUTE, Fleet, small_fleet
 
 
@@ -114,6 +115,28 @@ def test_a_cluster_that_came_to_a_version_without_an_upgrade_of_the_fleet_soaks_
     assert "ring canary soaks 1.36 for 2d" in fleet.reason("late")
     fleet.later(2 * DAY)
     assert fleet.starts() == ["late"]
+
+
+def test_a_canary_that_was_made_anew_at_the_new_version_soaks_from_then_on(fleet: Fleet) -> None:
+    """It has never been upgraded, and its record and its health are those of the one before."""
+    fleet.yard.store.clusters.set_observed("early", {"phase": "absent"}, fence=None)
+    fleet.clock.advance(MINUTE)
+    fleet.sees("early", "1.36")
+    fleet.clock.advance(MINUTE)
+    assert fleet.starts() == []
+    assert "ring canary soaks 1.36 for 2d" in fleet.reason("late")
+    fleet.later(2 * DAY)
+    assert fleet.starts() == ["late"]
+
+
+def test_canaries_that_are_not_there_for_a_while_let_nothing_pass(fleet: Fleet) -> None:
+    facts = fleet.decide().soaked
+    fleet.yard.store.rollout.remember([RingSoaked(each.ring, each.target, each.at) for each in facts])
+    fleet.yard.store.clusters.forget("early")
+    assert fleet.starts() == []
+    assert fleet.reason("late").startswith("ring canary has no cluster now that takes part")
+    fleet.add("early", "canary", version="1.36")
+    assert "ring canary soaks 1.36 for 2d" in fleet.reason("late")
 
 
 def test_a_cluster_that_somebody_works_on_takes_no_place(fleet: Fleet) -> None:

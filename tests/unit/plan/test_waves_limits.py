@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from boatyard.plan.fleet import Answer, Attempt, FleetState, Member, Outcome, Running, member_of
+from boatyard.plan.fleet import Answer, Attempt, FleetState, Member, Outcome, Running, Soaked, member_of
 from boatyard.plan.forecast import forecast
 from boatyard.plan.model import Phase
 from boatyard.plan.waves import decide
@@ -81,6 +81,27 @@ def test_a_ring_without_clusters_is_passed() -> None:
     members = [member for member in six() if member.ring != "staging"]
     fleet = world(waves(rings=RINGS), members, NEXT, MONDAY).run("2026-06-04T00:00")
     assert days(fleet)["p1"] == "Wed 01:00"
+
+
+def test_a_ring_without_clusters_is_named_where_it_is_passed() -> None:
+    fleet = world(waves(rings=RINGS), [cluster("p1", "production")], NEXT, MONDAY)
+    fleet.look()
+    assert fleet.verdict("p1").reason == (
+        "channel rapid allows 1.36.0; rings canary, staging have no cluster that takes part, so nothing was tried there"
+    )
+
+
+def test_a_ring_that_has_proved_something_before_lets_nothing_pass_while_it_has_no_cluster() -> None:
+    away = [cluster("c1", "canary", phase=Phase.ABSENT), cluster("c2", "canary", channel="pinned")]
+    fleet = world(waves(rings=TWO), [*away, cluster("p1", "production")], NEXT, MONDAY)
+    fleet.add(Soaked("canary", "1.35.1", at("2026-05-01T00:00"))).run("2026-07-01T00:00")
+    assert fleet.log == []
+    assert fleet.verdict("p1").reason == (
+        "ring canary has no cluster now that takes part and could prove 1.36.0, as it did for others:"
+        " give it one, or take it out of the rules"
+    )
+    fleet.change("c1", phase=Phase.RUNNING, version="1.36.0", reached=fleet.now).run("2026-07-04T00:00")
+    assert days(fleet) == {"p1": "Fri 00:00"}
 
 
 def test_a_ring_none_of_whose_clusters_goes_there_lets_nothing_pass() -> None:

@@ -23,6 +23,23 @@ def test_an_unknown_cluster_is_none(store: Store) -> None:
     assert store.clusters.get("nobody") is None
 
 
+def test_one_that_was_absent_and_is_there_again_is_a_new_cluster(store: Store, clock: ManualClock) -> None:
+    begun = store.clusters.put(SHOP).created_at
+    for observed, age in (
+        ({"phase": "running", "version": "1.35"}, 1),
+        ({"phase": "broken", "version": None}, 2),
+        ({"phase": "absent", "version": None}, 3),
+        ({"phase": "partial", "version": "1.36"}, 0),
+        ({"phase": "running", "version": "1.36"}, 1),
+    ):
+        clock.advance(timedelta(hours=1))
+        store.clusters.set_observed("shop", observed, fence=None)
+        record = store.clusters.get("shop")
+        assert record is not None
+        assert clock.now() - record.created_at == timedelta(hours=age)
+    assert record.created_at > begun
+
+
 def test_a_second_put_keeps_what_was_observed_and_since_when_it_exists(store: Store, clock: ManualClock) -> None:
     first = store.clusters.put(SHOP)
     store.clusters.set_observed("shop", {"phase": "running"}, fence=None)
