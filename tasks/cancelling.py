@@ -61,7 +61,7 @@ class Cancels:
         if self.found is None and self._run_id is not None:
             try:
                 with get_client(sync_client=True) as client:
-                    self._around = self._around or _around(client, UUID(self._run_id))
+                    self._around = self._around or runs_around(client, UUID(self._run_id))
                     runs = self._around or [UUID(self._run_id)]
                     self.found = next((found for each in runs if (found := _cancel_of(client, each))), None)
             except _SILENT:
@@ -130,7 +130,7 @@ def _is_over(upgrade: Upgrade, now: datetime) -> bool:
     return is_dead(upgrade.machine, upgrade.pid, upgrade.started) or now - upgrade.begun_at > RESERVED
 
 
-def _around(client: SyncPrefectClient, run_id: UUID) -> list[UUID]:
+def runs_around(client: SyncPrefectClient, run_id: UUID) -> list[UUID]:
     """The run, the one that it is part of, and so on."""
     found = [run_id]
     while (parent := client.read_flow_run(found[-1]).parent_task_run_id) is not None:

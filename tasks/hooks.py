@@ -18,6 +18,7 @@ from boatyard.drivers.upgrading import attempt_hook
 from boatyard.errors import DeadlineExceeded, NotFound, Permanent
 from boatyard.plan.model import Step
 from boatyard.spec.models import Cluster
+from tasks.places import NoPlace, kept_from_starting
 
 _LOOK_AGAIN = 2.0  # seconds; the server tells nobody of a run's end
 _LIVE = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
@@ -36,7 +37,11 @@ def _run(step: Step, cluster: Cluster, env: Env, seconds: float, evidence: list[
     limit = Deadline.after(seconds, f"hook {step.target}", env.clock)
     with get_client(sync_client=True) as client:
         begun = _under_way(client, step, cluster, env) or _begin(step, cluster)
-        run = _awaited(client, begun.id, limit, env)
+        try:
+            run, kept = _awaited(client, begun.id, limit, env)
+        except NoPlace:
+            client.set_flow_run_state(begun.id, Cancelling(message="the upgrade that waits for it holds its place"))
+            raise
         what = f"flow run {run.name} of deployment {step.params['deployment']}"
         state = run.state.name if run.state is not None else "without a state"
         said = f": {run.state.message}" if run.state is not None and run.state.message else ""
@@ -45,7 +50,7 @@ def _run(step: Step, cluster: Cluster, env: Env, seconds: float, evidence: list[
             evidence.append(f"its log: {url}")
         if run.state is None or not run.state.is_final():
             client.set_flow_run_state(run.id, Cancelling(message="it took longer than its hook allows"))
-            raise DeadlineExceeded(_late(run, what, seconds))
+            raise DeadlineExceeded(_late(run, what, seconds, kept))
     env.report(f"{what} is {state}")
     if not run.state.is_completed():
         raise Permanent(f"{what} is {state}{said or ': it says no more'}.")
@@ -84,21 +89,30 @@ def _begin(step: Step, cluster: Cluster) -> FlowRun:
     )
 
 
-def _awaited(client: SyncPrefectClient, run_id: UUID, limit: Deadline, env: Env) -> FlowRun:
-    """The run as it is at its end, or when its time is over."""
-    run = client.read_flow_run(run_id)
+def _awaited(client: SyncPrefectClient, run_id: UUID, limit: Deadline, env: Env) -> tuple[FlowRun, str | None]:
+    """The run as it is at its end, or when its time is over, and what kept it from its start, told when it was seen."""
+    run, kept = client.read_flow_run(run_id), None
     while not (limit.passed or (run.state is not None and run.state.is_final())):
         env.fence()
+        before, kept = kept, _kept(client, run)
+        if kept is not None and kept != before:
+            env.report(f"flow run {run.name} waits to be begun: {kept}")
         if env.clock.wait(env.stopped, min(limit.left, _LOOK_AGAIN)):
             env.stopped.check(f"waiting for flow run {run.name}")
         with contextlib.suppress(httpx.HTTPError):  # a server that is just coming back
             run = client.read_flow_run(run_id)
-    return run
+    return run, _kept(client, run)
 
 
-def _late(run: FlowRun, what: str, seconds: float) -> str:
+def _kept(client: SyncPrefectClient, run: FlowRun) -> str | None:
+    with contextlib.suppress(httpx.HTTPError):
+        return kept_from_starting(client, run)
+    return None
+
+
+def _late(run: FlowRun, what: str, seconds: float, kept: str | None) -> str:
     if run.start_time is None:
         pool = run.work_pool_name
-        why = f"is one of work pool {pool} up, and not full?" if pool else "its deployment has no work pool."
-        return f"{what} was begun by no worker in {seconds:g} s: {why}"
+        why = kept or (f"it had a place in work pool {pool}" if pool else "its deployment has no work pool")
+        return f"{what} was begun by no worker in {seconds:g} s: {why}."
     return f"{what} did not end in {seconds:g} s."

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Completed, Failed, State
+from prefect.flow_engine import run_flow
+from prefect.states import Completed, Failed, Running, State
 
 from boatyard.clock import Deadline, SystemClock
 from boatyard.drivers.base import Env
@@ -62,10 +64,13 @@ def ending(client: SyncPrefectClient, state: Callable[[], State[Any]]) -> Iterat
     thread.join()
 
 
-def start(tmp_path: Path, name: str = "smoke/production", **params: Any) -> list[str]:
+def start(
+    tmp_path: Path, name: str = "smoke/production", report: Callable[[str], None] | None = None, **params: Any
+) -> list[str]:
     lines: list[str] = []
     clock = SystemClock()
-    env = Env(tmp_path, clock, Deadline.after(60, "the hook", clock), lambda name: Path(name), report=lines.append)
+    tell = report or lines.append
+    env = Env(tmp_path, clock, Deadline.after(60, "the hook", clock), lambda name: Path(name), report=tell)
     known = {"deployment": name, "parameters": {"of": "shop"}, "timeout": 30.0, "retries": 0, "on_failure": "stop"}
     known["environment"] = {"cluster": "shop", "from": "1.34", "to": "1.35"}
     step = Step(id="hook", verb=Verb.RUN_HOOK, target="smoke-test", reason="for the test", params=known | params)
@@ -92,6 +97,55 @@ def test_a_run_that_fails_fails_the_hook(tmp_path: Path, client: SyncPrefectClie
         pytest.raises(Permanent, match=r"hook smoke-test failed: .*is Failed: the shop is closed\."),
     ):
         start(tmp_path)
+
+
+def pool(client: SyncPrefectClient, name: str, *, places: int, hooks: str) -> None:
+    """A work pool without a worker, and a hook's deployment in it."""
+    client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=places))
+    client.create_deployment(client.create_flow(smoke), hooks, work_pool_name=name, enforce_parameter_schema=False)
+
+
+def upgrading(client: SyncPrefectClient, tmp_path: Path, name: str, hook: str) -> None:
+    """An upgrade that a worker of this pool runs, with a place of it, and that hook inside."""
+
+    @flow(name=f"upgrade-in-{name}")
+    def upgrade() -> None:
+        start(tmp_path, f"smoke/{hook}", timeout=20.0)
+
+    deployment = client.create_deployment(client.create_flow(upgrade), "upgrade", work_pool_name=name)
+    run_flow(upgrade, flow_run=client.create_flow_run_from_deployment(deployment), parameters={})
+
+
+def test_a_run_whose_only_place_the_upgrade_holds_itself_is_not_waited_for(
+    tmp_path: Path, client: SyncPrefectClient
+) -> None:
+    known = {run.id for run in runs(client)}
+    pool(client, "narrow", places=1, hooks="narrow")
+    with pytest.raises(
+        Permanent, match=r"smoke-test failed: work pool narrow has one place, and this upgrade holds it itself\."
+    ):
+        upgrading(client, tmp_path, "narrow", "narrow")
+    (given_up,) = [run for run in runs(client) if run.id not in known]
+    assert given_up.state is not None
+    assert given_up.state.is_cancelled()
+
+
+def test_what_keeps_a_run_from_its_start_is_said_while_it_waits(tmp_path: Path, client: SyncPrefectClient) -> None:
+    pool(client, "taken", places=1, hooks="taken")
+    known = client.create_flow_run_from_deployment(client.read_deployment_by_name("smoke/taken").id)
+    client.set_flow_run_state(known.id, Running(), force=True)
+    lines: list[str] = []
+
+    def give_way(line: str) -> None:
+        lines.append(line)
+        client.set_flow_run_state(known.id, Completed(), force=True)
+
+    with pytest.raises(Permanent, match=r"begun by no worker in 5 s: no worker of work pool taken is up\."):
+        start(tmp_path, "smoke/taken", timeout=5.0, report=give_way)
+    assert [line.rpartition(": ")[2] for line in lines] == [
+        "the only place of work pool taken is taken",
+        "no worker of work pool taken is up",
+    ]
 
 
 @pytest.mark.usefixtures("deployed")
