@@ -87,9 +87,9 @@ class Yard:
         marks = [entry.verb for entry in entries if entry.verb in (BEGIN, END, Verb.CREATE, Verb.DELETE)]
         return observed.model_copy(update={"upgrading": marks[-1:] == [BEGIN]})
 
-    def reader(self, cluster: Cluster) -> Driver:
-        """A driver to look with; it holds no lease, so it must not change anything."""
-        return driver_for(cluster, self.env(READ_LIMIT, f"reading {cluster.name}"))
+    def reader(self, cluster: Cluster, limit: float = READ_LIMIT) -> Driver:
+        """A driver to look with; it holds no lease, so it must not change anything. limit: seconds that it may take."""
+        return driver_for(cluster, self.env(limit, f"reading {cluster.name}"))
 
     def registered(self, name: str) -> Cluster:
         """The desired state of a cluster that Boatyard knows; `NotFound` says which ones there are."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from boatyard.clock import Deadline
 from boatyard.drivers.base import Upgradable
 from boatyard.drivers.fleet_state import Memory, as_awake, expected_time
 from boatyard.drivers.operation import Yard
@@ -21,6 +22,9 @@ from boatyard.spec.waves import Upgrades, Waves
 from boatyard.store import ClusterRecord
 from boatyard.versions import Version, newest
 from boatyard.versions.catalogue import catalogue
+
+ASKING = 10.0
+"""Seconds for what all providers offer, together: a forecast without a network tells minors, and soon."""
 
 
 def survey(yard: Yard, clusters: Iterable[Cluster], waves: Waves | None, until: datetime) -> FleetState:
@@ -60,10 +64,11 @@ def _with_patch(cluster: Cluster, offered: Iterable[str]) -> Cluster:
 
 
 class _Offered:
-    """Versions that clusters can run now; each provider's settings are asked about once."""
+    """Versions that clusters can run now; each provider's settings are asked about once, all within `ASKING`."""
 
     def __init__(self, yard: Yard) -> None:
         self._yard = yard
+        self._until = Deadline.after(ASKING, "asking what is offered", yard.machine)
         self._known: dict[str, tuple[str, ...]] = {}
 
     def to(self, cluster: Cluster, *, kept: bool) -> tuple[str, ...]:
@@ -77,8 +82,10 @@ class _Offered:
         return self._known[settings]
 
     def _asked(self, cluster: Cluster) -> tuple[str, ...]:
+        if self._until.passed:
+            return ()
         try:
-            driver = self._yard.reader(cluster)
+            driver = self._yard.reader(cluster, self._until.left)
             return tuple(offer.version for offer in driver.offers()) if isinstance(driver, Upgradable) else ()
         except (BoatyardError, OSError):
             return ()

@@ -36,6 +36,9 @@ ALLOWED_BEHIND = 5
 """Minors behind kOps' own that it still takes, deprecated (from kOps 1.37's source: 1.32)."""
 
 _FRESH = timedelta(hours=1)
+_AGAIN = timedelta(minutes=1)
+_failures: dict[Path, tuple[datetime, BoatyardError]] = {}
+"""Copy's file → when this process last asked for it in vain, and what came of it."""
 _PART = re.compile(r"(>=|<=|>|<|=|==|!=)?v?([0-9][0-9A-Za-z.+-]*)")
 
 
@@ -139,7 +142,8 @@ def load(
 
     A copy younger than an hour is taken as it is; an older one when the address does not answer, which `report` hears
     and `Channel.stale` says. `Temporary` when there is no copy either; `InvalidSpec` for an address or a text that is
-    no channel.
+    no channel. An address that did not answer is not asked again for a minute: a fleet has hundreds of clusters of one
+    channel.
     """
     address = resolve(name)
     if address.startswith("file://"):
@@ -148,10 +152,15 @@ def load(
     copy = _copy(kept, address)
     if copy is not None and clock.now() - copy.read_at < _FRESH:
         return copy
+    failed = _failures.get(kept)
     try:
+        if failed is not None and timedelta() <= clock.now() - failed[0] < _AGAIN:
+            raise failed[1]
         text = (fetch or download)(address, timeout).decode(errors="replace")
         channel = parse(text, address, clock.now())
     except BoatyardError as error:
+        if failed is None or error is not failed[1]:
+            _failures[kept] = (clock.now(), error)
         if copy is None:
             raise
         said = f"the kOps channel of {copy.read_at:%Y-%m-%d %H:%M} UTC is used, for now: {error.message}"

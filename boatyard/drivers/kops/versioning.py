@@ -15,11 +15,16 @@ from boatyard.versions.catalogue import catalogue
 from boatyard.versions.offer import Offer
 from boatyard.versions.skew import Tool
 
+PATIENCE = 10.0
+"""Seconds that a channel may take to answer."""
+
 
 def channel_of(reach: Reach) -> Channel:
     """The channel that the spec names."""
-    folder = reach.env.home / "kops-channels"
-    return channel.load(reach.provider.channel, folder=folder, clock=reach.env.clock, report=reach.env.report)
+    folder, patience = reach.env.home / "kops-channels", min(PATIENCE, reach.env.deadline.left)
+    return channel.load(
+        reach.provider.channel, folder=folder, clock=reach.env.clock, report=reach.env.report, timeout=patience
+    )
 
 
 def own_version(reach: Reach) -> str:

@@ -1,6 +1,7 @@
 """What a forecast starts from: known patches where a driver can be asked, minors alone where nobody was yet."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -83,6 +84,28 @@ def test_where_the_driver_cannot_be_asked_minors_are_told_all_the_same(
 
     monkeypatch.setattr(Driver, "offers", away)
     assert moves(yard, kept(yard, spec("rising", "1.35", "rapid"), "1.35")) == [("rising", "1.35", "1.36", "12-05")]
+
+
+def test_providers_that_do_not_answer_hold_a_forecast_up_once_and_not_each(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, asked = ManualClock(NOW), []
+
+    def away(self: Driver) -> Sequence[Offer]:
+        asked.append(self._env.deadline.left)
+        clock.advance(timedelta(seconds=6))
+        raise Temporary("the channel does not answer.")
+
+    monkeypatch.setattr(Driver, "offers", away)
+    those = [spec(f"c{at}", "1.35", "rapid") for at in range(5)]
+    different = [{"kind": "kwok", "runtime_config": {f"example.com/v{at}": True}} for at in range(1, 6)]
+    made = [
+        Cluster.model_validate(each.model_dump(mode="json") | {"provider": provider})
+        for each, provider in zip(those, different, strict=True)
+    ]
+    found = survey(replace(yard, machine=clock), [kept(yard, each, "1.35") for each in made], None, NOW + MONTH)
+    assert asked == [10.0, 4.0]
+    assert all(offer.releases for offer in found.offers.values()), "the minors are known"
 
 
 def test_equal_providers_are_asked_once(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,7 @@ def test_an_outage_does_not_stop_work_and_is_said(tmp_path: Path, clock: ManualC
     assert "2026-11-22 12:00 UTC is used" in old.stale
     assert lines == [old.stale]
     web.fails = False
+    clock.advance(timedelta(minutes=1))
     assert load().stale == ""
 
 
@@ -158,6 +159,26 @@ def test_without_a_copy_it_is_an_error(tmp_path: Path, clock: ManualClock) -> No
     channel.load("alpha", folder=tmp_path, clock=clock, fetch=Web())
     with pytest.raises(Temporary, match="no route"):  # a copy of another channel is none
         channel.load("stable", folder=tmp_path, clock=clock, fetch=web)
+
+
+def test_an_address_that_does_not_answer_is_not_asked_again_for_a_minute(tmp_path: Path, clock: ManualClock) -> None:
+    asked: list[str] = []
+
+    def away(address: str, timeout: float) -> bytes:
+        asked.append(address)
+        raise Temporary("nobody answers.")
+
+    def ask() -> None:
+        with pytest.raises(Temporary):
+            channel.load("stable", folder=tmp_path, clock=clock, fetch=away)
+
+    for _ in range(3):
+        ask()
+        clock.advance(timedelta(seconds=25))
+    assert len(asked) == 1
+    ask()
+    assert len(asked) == 2
+    assert channel.load("alpha", folder=tmp_path, clock=clock, fetch=Web()).stale == ""
 
 
 def test_a_damaged_copy_is_read_anew(tmp_path: Path, clock: ManualClock) -> None:
