@@ -82,7 +82,7 @@ class Clusters:
     def set_observed(self, name: str, observed: Mapping[str, Any] | None, *, fence: int | None) -> None:
         """Remember what was seen (JSON data), None for nothing known.
 
-        Another version than before, with no upgrade under way, is kept as an upgrade of which only this is known. A
+        Another version than before, with no upgrade under way since, is kept as an upgrade of which only this is known. A
         cluster that was absent and is there again is a new one: `created_at` is now, and nothing counts from before.
         """
         now = self._clock.now()
@@ -90,9 +90,9 @@ class Clusters:
         values: dict[str, Any] = {"observed": seen, "observed_at": now, "updated_at": now}
         with self._database.write() as connection:
             guard(connection, name, fence)
-            before = _observed(connection, name)
-            _note_version(connection, name, before, seen, now)
-            if before.get("phase") == ABSENT and seen is not None and seen.get("phase") != ABSENT:
+            known = _looked(connection, name)
+            _note_version(connection, name, known, seen, now)
+            if known[0].get("phase") == ABSENT and seen is not None and seen.get("phase") != ABSENT:
                 values["created_at"] = now
             if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
                 raise missing(name)
@@ -130,19 +130,29 @@ class Clusters:
                 raise missing(name)
 
 
-def _observed(connection: Connection, name: str) -> Mapping[str, Any]:
-    query = sa.select(clusters.c.observed).where(clusters.c.name == name).with_for_update(key_share=True)
-    return connection.execute(query).scalar_one_or_none() or {}
+def _looked(connection: Connection, name: str) -> tuple[Mapping[str, Any], datetime | None]:
+    """What was observed last, and when."""
+    query = sa.select(clusters.c.observed, clusters.c.observed_at).where(clusters.c.name == name)
+    observed, at = connection.execute(query.with_for_update(key_share=True)).one_or_none() or (None, None)
+    return observed or {}, at
 
 
 def _note_version(
-    connection: Connection, name: str, known: Mapping[str, Any], observed: Mapping[str, Any] | None, now: datetime
+    connection: Connection,
+    name: str,
+    known: tuple[Mapping[str, Any], datetime | None],
+    observed: Mapping[str, Any] | None,
+    now: datetime,
 ) -> None:
-    """By other hands than ours: soak time must not be counted from before it."""
-    before, after = known.get("version"), (observed or {}).get("version")
+    """By other hands than ours: soak time must not be counted from before it. One that was cancelled since the last
+    look had no time to look itself."""
+    (last, looked_at), after = known, (observed or {}).get("version")
+    before = last.get("version")
     if before is None or after is None or before == after:
         return
-    under_way = sa.select(upgrades.c.id).where(upgrades.c.cluster == name, upgrades.c.ended_at.is_(None))
+    since = (upgrades.c.outcome == "cancelled") & (upgrades.c.ended_at >= (looked_at or now))
+    ours = sa.or_(upgrades.c.ended_at.is_(None), since)
+    under_way = sa.select(upgrades.c.id).where(upgrades.c.cluster == name, ours)
     if connection.execute(under_way.limit(1)).one_or_none() is None:
         values = {"cluster": name, "version": after, "asleep": False, "forced": False, "begun_at": now, "ended_at": now}
         values |= {"outcome": "seen", "message": f"it was at {before} before", "machine": "", "pid": 0, "started": ""}

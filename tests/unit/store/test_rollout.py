@@ -124,6 +124,18 @@ def test_the_version_of_an_upgrade_that_is_under_way_is_its_own(store: Store) ->
     assert store.rollout.upgrades("shop") == [begun]
 
 
+def test_the_version_of_one_that_was_cancelled_since_the_last_look_is_its_own(store: Store, clock: ManualClock) -> None:
+    store.clusters.set_observed("shop", {"version": "1.35"}, fence=None)
+    clock.advance(HOUR)
+    store.rollout.end(store.rollout.begin("shop", "1.36").id, "cancelled", "by a person")
+    clock.advance(HOUR)
+    store.clusters.set_observed("shop", {"version": "1.36"}, fence=None)
+    assert [each.outcome for each in store.rollout.upgrades("shop")] == ["cancelled"]
+    clock.advance(HOUR)
+    store.clusters.set_observed("shop", {"version": "1.37"}, fence=None)
+    assert [each.outcome for each in store.rollout.upgrades("shop")] == ["cancelled", "seen"], "that was not it"
+
+
 def test_who_is_worked_on_or_gone_by_now_is_not_reserved(store: Store) -> None:
     with store.leases.hold("/upgrades", "schedule", "scheduling") as scheduling:
         with store.leases.hold("shop", "ann", "scale"):
