@@ -124,9 +124,8 @@ def test_approval_by_api_ends_and_resumes_the_process(yard: Yard):
     run_id = yard.begin("approve", name="deployed")
     waiting = yard.in_state(run_id, "PAUSED")
     assert waiting["state"]["state_details"]["pause_reschedule"] is True
-    until(lambda: yard.flow_run(run_id)["state"]["state_details"]["run_input_keyset"], "the form")
-    answer = yard.ask("POST", f"/flow_runs/{run_id}/resume", {"run_input": {"approve": True, "note": "fine"}})
-    assert answer["status"] == "ACCEPT"
+    path, answer = f"/flow_runs/{run_id}/resume", {"run_input": {"approve": True, "note": "fine"}}
+    until(lambda: yard.ask("POST", path, answer)["status"] == "ACCEPT", "the form, which comes after the state")
     assert yard.lines("approve-deployed", 3)[2] == "yes: fine"
     assert yard.in_state(run_id, "COMPLETED", "FAILED")["state_type"] == "COMPLETED"
 
