@@ -14,6 +14,7 @@ from boatyard.drivers.fleet_state import let_go_on
 from boatyard.drivers.last_upgrade import COUNTS, cancelled, upgrade_condition
 from boatyard.drivers.operation import plan_for
 from boatyard.drivers.support import support_condition
+from boatyard.drivers.talking import client_of
 from boatyard.drivers.upgrading import cordoned_nodes
 from boatyard.drivers.wellbeing import healthy_condition
 from boatyard.errors import BoatyardError, NotFound
@@ -41,7 +42,7 @@ def validate(rounds: int) -> None:
     op = operation()
     env = op.env(LIMIT, f"validating {op.cluster.name}")
     driver = op.driver()
-    with Client(driver.kubeconfig()) as client:
+    with client_of(driver) as client:
         result = check(
             client,
             op.cluster,

@@ -143,11 +143,11 @@ def _usage(op: Operation, phase: Phase) -> Usage | None:
     """Evidence of use, None where the cluster does not answer."""
     if phase is not Phase.RUNNING or op.cluster.policy.idle is None:
         return None
+    from boatyard.drivers.talking import client_of
     from boatyard.kube.activity import usage
-    from boatyard.kube.client import Client
 
     try:
-        with Client(op.driver().kubeconfig()) as client:
+        with client_of(op.driver()) as client:
             return usage(client, op.yard.clock.now())
     except BoatyardError as error:
         return Usage(None, f"it could not be read ({error})", conclusive=False)

@@ -173,10 +173,10 @@ def _delete_pool(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None
 
 
 def _deploy_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    from boatyard.drivers.talking import client_of
     from boatyard.kube import apps
-    from boatyard.kube.client import Client
 
-    with Client(driver.kubeconfig(), renew=driver.kubeconfig) as client:
+    with client_of(driver) as client:
         apps.deploy(
             client,
             _app(cluster, step.target),
@@ -195,10 +195,10 @@ def app_sources(env: Env) -> "apps.Sources":
 
 
 def _remove_app(step: Step, driver: Driver, cluster: Cluster, env: Env) -> None:
+    from boatyard.drivers.talking import client_of
     from boatyard.kube import apps
-    from boatyard.kube.client import Client
 
-    with Client(driver.kubeconfig(), renew=driver.kubeconfig) as client:
+    with client_of(driver) as client:
         apps.remove(client, step.target, deadline=env.deadline, report=env.report, fence=env.fence)
 
 

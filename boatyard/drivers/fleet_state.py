@@ -4,7 +4,7 @@ Reads only. Clusters are looked at side by side, and only where the monitor has 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from boatyard.store import Store
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 
 FRESH = timedelta(minutes=5)
 """What the monitor saw this lately is taken for what is there; an upgrade looks again before it begins."""
@@ -82,18 +83,14 @@ def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
 
     def find(record: ClusterRecord) -> _Found | str:
         try:
-            try:
-                return _find(yard, record, upgrades, memory)
-            except BoatyardError as error:
-                return _unseen(record, upgrades, memory, str(error))
+            return _find(yard, record, upgrades, memory)
         except ValidationError:
             return "what the store has of it cannot be read by this version of Boatyard; apply its file again"
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         found = dict(zip((record.name for record in records), pool.map(find, records), strict=True))
-    taking_part = [each for each in found.values() if isinstance(each, _Found)]
-    members, offers = _offers(taking_part, now)
-    state = memory.state(members, offers)
+    members, offers = shared_offers((each.member, each.offers) for each in found.values() if isinstance(each, _Found))
+    state = memory.state(members, {key: _offer(offered, now) for key, (_, offered) in offers.items()})
     return Seen(state, {name: why for name, why in found.items() if isinstance(why, str)})
 
 
@@ -196,6 +193,13 @@ class Memory:
 
 
 def _find(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: Memory) -> _Found | str:
+    try:
+        return _seen(yard, record, upgrades, memory)
+    except BoatyardError as error:
+        return _unseen(record, upgrades, memory, str(error))
+
+
+def _seen(yard: Yard, record: ClusterRecord, upgrades: Upgrades | None, memory: Memory) -> _Found | str:
     cluster = Cluster.model_validate(record.desired)
     driver = yard.reader(cluster)
     if not isinstance(driver, Upgradable):
@@ -259,15 +263,19 @@ def _same(one: str, other: str) -> bool:
     return a.of == b.of and (a.patch is None or b.patch is None or a.patch == b.patch)
 
 
-def _offers(found: Sequence[_Found], now: datetime) -> tuple[tuple[plan.Member, ...], dict[str, plan.Offer]]:
-    """Members, each with the key of what it can run: clusters of one kind share it unless their providers differ."""
-    keys: dict[tuple[str, tuple[Offer, ...]], str] = {}
+def shared_offers(
+    found: Iterable[tuple[plan.Member, H]],
+) -> tuple[tuple[plan.Member, ...], dict[str, tuple[str, H]]]:
+    """Members, each with the key of what it can run, and of each key the provider's kind and what that offers.
+
+    Clusters of one kind share a key unless their providers differ in that.
+    """
+    keys: dict[tuple[str, H], str] = {}
     members = []
-    for each in found:
-        of_kind = sum(kind == each.member.kind for kind, _ in keys)
-        key = keys.setdefault((each.member.kind, each.offers), f"{each.member.kind}#{of_kind}")
-        members.append(replace(each.member, kind=key))
-    return tuple(members), {key: _offer(offers, now) for (_, offers), key in keys.items()}
+    for member, offered in found:
+        key = keys.setdefault((member.kind, offered), f"{member.kind}#{len(keys)}")
+        members.append(replace(member, kind=key))
+    return tuple(members), {key: known for known, key in keys.items()}
 
 
 def _offer(offers: Sequence[Offer], now: datetime) -> plan.Offer:

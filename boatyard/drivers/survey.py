@@ -9,7 +9,7 @@ from datetime import datetime
 
 from boatyard.clock import Deadline
 from boatyard.drivers.base import Upgradable
-from boatyard.drivers.fleet_state import Memory, as_awake, expected_time
+from boatyard.drivers.fleet_state import Memory, as_awake, expected_time, shared_offers
 from boatyard.drivers.operation import Yard
 from boatyard.errors import BoatyardError
 from boatyard.plan.cadence import with_coming
@@ -39,17 +39,16 @@ def survey(yard: Yard, clusters: Iterable[Cluster], waves: Waves | None, until: 
     known = {record.name: record for record in yard.store.clusters.list()}
     upgrades = waves.upgrades if waves is not None else None
     offered = _Offered(yard)
-    keys: dict[tuple[str, tuple[str, ...]], str] = {}
-    members = []
+    found = []
     for each in clusters:
         versions = offered.to(each, kept=each.name in known)
         member = _member(yard, _with_patch(each, versions), upgrades, known.get(each.name), memory)
-        key = keys.setdefault((member.kind, versions), f"{member.kind}#{len(keys)}")
-        members.append(replace(member, kind=key))
+        found.append((member, versions))
+    members, offers = shared_offers(found)
     dates = catalogue(yard.settings.home)
     state = memory.state(
-        tuple(members),
-        {key: with_coming(versions, dates.of(kind), now, until) for (kind, versions), key in keys.items()},
+        members,
+        {key: with_coming(versions, dates.of(kind), now, until) for key, (kind, versions) in offers.items()},
     )
     # An upgrade of another cluster has an end that nobody here would learn of: it would hold its place for ever.
     ours = {member.name for member in members}

@@ -40,8 +40,8 @@ def validate(step: Step, driver: Driver, cluster: Cluster, env: Env, known: Coll
 
     known: PodDisruptionBudgets whose apps were not whole when the upgrade began, and so may stay as they are.
     """
+    from boatyard.drivers.talking import client_of
     from boatyard.kube import checks
-    from boatyard.kube.client import Client
     from boatyard.kube.evidence import budgets_whole, gather
     from boatyard.kube.health import pool_by
 
@@ -49,7 +49,7 @@ def validate(step: Step, driver: Driver, cluster: Cluster, env: Env, known: Coll
     pools = tuple(
         pool.model_copy(update={"min": there[pool.name], "max": MANY}) for pool in cluster.pools if pool.name in there
     )
-    with Client(driver.kubeconfig(), renew=driver.kubeconfig) as client:
+    with client_of(driver) as client:
         result = checks.validate(
             client,
             cluster.model_copy(update={"pools": pools}),
@@ -79,19 +79,19 @@ def _sentence(name: str, result: "ValidationResult") -> str:
 
 def not_whole(driver: Driver) -> list[str]:
     """PodDisruptionBudgets whose apps are not whole now, as `namespace/name`."""
+    from boatyard.drivers.talking import client_of
     from boatyard.kube import evidence
-    from boatyard.kube.client import Client
 
-    with Client(driver.kubeconfig()) as client:
+    with client_of(driver) as client:
         return [f"{each.namespace}/{each.name}" for each in evidence.not_whole(client)]
 
 
 def cordoned_nodes(driver: Driver) -> list[str]:
     """Names of the nodes that take no new pods now."""
-    from boatyard.kube.client import Client
+    from boatyard.drivers.talking import client_of
     from boatyard.kube.nodes import cordoned, name_of
 
-    with Client(driver.kubeconfig()) as client:
+    with client_of(driver) as client:
         return sorted(name_of(node) for node in client.list("/api/v1/nodes") if cordoned(node))
 
 

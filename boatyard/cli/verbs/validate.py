@@ -27,8 +27,8 @@ def command(out: Out, target: str, rounds: int, timeout: int, no_canary: bool) -
     """
     from boatyard.cli.looking import cluster, looking
     from boatyard.clock import Deadline
+    from boatyard.drivers.talking import client_of
     from boatyard.kube.checks import validate
-    from boatyard.kube.client import Client
     from boatyard.kube.health import pool_by
     from boatyard.plan.compute import target_version
 
@@ -36,7 +36,7 @@ def command(out: Out, target: str, rounds: int, timeout: int, no_canary: bool) -
         wanted = cluster(target, yard.store)
         deadline = Deadline.after(timeout, f"validating {wanted.name}", yard.clock)
         driver = yard.reader(wanted)
-        with Client(driver.kubeconfig()) as client:
+        with client_of(driver) as client:
             result = validate(
                 client,
                 wanted,
