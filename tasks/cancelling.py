@@ -106,8 +106,9 @@ def settle_cancelled() -> None:
     here = yard()
     now = here.clock.now()
     working = {each.cluster for each in here.store.leases.list() if not is_dead(each.machine, each.pid, each.started)}
+    kept = {record.name for record in here.store.clusters.list()} - working
     for each in here.store.rollout.upgrades(since=now):
-        if each.ended_at is None and each.cluster not in working and _is_over(each, now):
+        if each.ended_at is None and each.cluster in kept and _is_over(each, now):
             cancel = Cancels(each.run_id).look()
             if cancel is not None:
                 why = f"{cancel}, and its process ended where it stood"
