@@ -82,8 +82,8 @@ class Clusters:
     def set_observed(self, name: str, observed: Mapping[str, Any] | None, *, fence: int | None) -> None:
         """Remember what was seen (JSON data), None for nothing known.
 
-        Another version than before, with no upgrade under way since, is kept as an upgrade of which only this is known. A
-        cluster that was absent and is there again is a new one: `created_at` is now, and nothing counts from before.
+        Another version than before, with no upgrade under way since, is kept as an upgrade of which only this is known.
+        A cluster that was absent and is there again is a new one: `created_at` is now, and nothing counts from before.
         """
         now = self._clock.now()
         seen = None if observed is None else _json(name, observed)
