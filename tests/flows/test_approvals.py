@@ -13,14 +13,15 @@ from prefect.flow_engine import run_flow
 from prefect.states import Crashed
 
 from boatyard.cli.prefect_server.reconcile import reconcile
+from boatyard.errors import Permanent
 from flows.approve_upgrade import approve_upgrade
 from tasks.approval import answer_approval
-from tests.faults.harness import SAMPLE, Flow, House, chosen
+from tests.faults.harness import SAMPLE, Flow, House, chosen, until
 
 pytestmark = pytest.mark.server
 
 
-ASK = "flows.approve_upgrade:approve_upgrade"
+ASK, UPGRADE = "flows.approve_upgrade:approve_upgrade", "flows.upgrade:upgrade_cluster"
 
 
 def deployed(ring: str, version: str) -> UUID:
@@ -128,3 +129,32 @@ def test_a_question_that_is_killed_at_any_moment_is_asked_and_answered_once(
         assert lost(question)
         question.process()
         question.is_answered_once()
+
+
+def test_a_run_that_was_killed_while_it_waited_in_place_asks_again(house: House) -> None:
+    policy = {"upgrade": {"approve": True, "rounds": 0}}
+    cluster = house.spec("careful", apps=False, nodes=1, policy=policy)
+    house.set_up(cluster)
+    given = {"name": cluster.name, "to": "1.35"}
+    first = house.begin(UPGRADE, run="", **given)
+    until(lambda: is_waiting(first), "the question", 120)
+    first.kill()
+    again = house.begin(UPGRADE, run=first.id, **given)
+    until(lambda: is_waiting(again), "the question, once more", 120)
+    until(lambda: is_taken(first.id), "the form")
+    again.well()
+    house.is_whole(cluster, version="1.35")
+
+
+def is_waiting(flow: Flow) -> bool:
+    """Its process says so: the server's word may be that of an earlier one."""
+    return flow.status is None and (flow.out / "log").exists() and "Pausing flow" in flow.log
+
+
+def is_taken(run_id: str) -> bool:
+    """An answer is; the form comes a moment after the state."""
+    try:
+        answer_approval(run_id, approve=True)
+    except Permanent:
+        return False
+    return True
