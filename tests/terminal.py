@@ -14,6 +14,12 @@ from types import TracebackType
 from typing import Self
 
 
+def _lead() -> None:
+    """A login shell's begin: a terminal of its own, and a hang-up that counts, also where the tests run under nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Terminal:
     """The command leads its session, so that the kernel tells it when the terminal goes. A context manager."""
 
@@ -28,7 +34,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_lead,
         )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, daemon=True)

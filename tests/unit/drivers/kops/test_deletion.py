@@ -8,6 +8,8 @@ from typing import Any, cast
 import pytest
 
 from boatyard.aws.account import Account
+from boatyard.clock import Deadline, SystemClock
+from boatyard.drivers.base import Env
 from boatyard.drivers.kops.deletion import delete
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.store import Store
@@ -24,7 +26,8 @@ def reach(account: Account, put: Callable[[str, str], None], fence: Fence, tmp_p
     put(f"boatyard/{NAME}/snapshots/2026-11-22T16-43-25Z.tar.gz", "keys")
     put(f"{NAME}.au/config", "of another cluster")
     store = Store(account, f"s3://{BUCKET}", NAME, fence=fence)
-    env = SimpleNamespace(fence=fence, report=str)
+    clock = SystemClock()
+    env = Env(tmp_path, clock, Deadline.after(60, "the deletion", clock), tool=Path, fence=fence)
     fleet = SimpleNamespace(read=dict)
     return SimpleNamespace(name=NAME, account=account, env=env, store=store, fleet=fleet, folder=tmp_path / NAME)
 
