@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterId
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
-from boatyard.drivers.fleet_state import RESERVED, let_go_on
+from boatyard.drivers.fleet_state import let_go_on, may_go_on
 from boatyard.drivers.last_upgrade import cordons
 from boatyard.drivers.operation import Operation
 from boatyard.drivers.upgrading import cordoned_nodes
@@ -105,10 +105,13 @@ def settle_cancelled() -> None:
     """End the upgrades whose run was cancelled and then killed, so that it could not say so itself."""
     here = yard()
     now = here.clock.now()
+    open_ones = [each for each in here.store.rollout.upgrades(since=now) if each.ended_at is None]
+    if not (left := [each for each in open_ones if not may_go_on(each, now)]):
+        return  # as nearly every minute
     working = {each.cluster for each in here.store.leases.list() if not is_dead(each.machine, each.pid, each.started)}
     kept = {record.name for record in here.store.clusters.list()} - working
-    for each in here.store.rollout.upgrades(since=now):
-        if each.ended_at is None and each.cluster in kept and _is_over(each, now):
+    for each in left:
+        if each.cluster in kept:
             cancel = Cancels(each.run_id).look()
             if cancel is not None:
                 why = f"{cancel}, and its process ended where it stood"
@@ -124,11 +127,6 @@ def _say(cluster: Cluster, upgrade: Upgrade, why: str, cordoned: list[str]) -> s
     payload = {"cluster": cluster.name, "owner": cluster.owner, "to": upgrade.version, "error": said}
     tell(cluster.name, "upgrade.cancelled", payload)
     return f"{cluster.name}: {said}."
-
-
-def _is_over(upgrade: Upgrade, now: datetime) -> bool:
-    """Of a process on another machine only time can tell."""
-    return is_dead(upgrade.machine, upgrade.pid, upgrade.started) or now - upgrade.begun_at > RESERVED
 
 
 def runs_around(client: SyncPrefectClient, run_id: UUID) -> list[UUID]:

@@ -184,24 +184,21 @@ def recorded(op: Operation, to: str, *, part_of_more: bool = False) -> Iterator[
     newest = max((entry.id for entry in store.journal.list(name, limit=1)), default=0)
     cancels = Cancels(kept.run_id)
 
-    def changed() -> bool:
-        return any(entry.verb in _CHANGES for entry in store.journal.list(name, limit=1000, after=newest))
-
-    def over() -> bool:
-        return any(entry.verb == END for entry in store.journal.list(name, limit=1000, after=newest))
+    def noted(verbs: Collection[str]) -> bool:
+        return any(entry.verb in verbs for entry in store.journal.list(name, limit=1000, after=newest))
 
     try:
         with heeding(op, cancels):
             yield kept
     except BaseException as error:
-        if part_of_more and over():
+        if part_of_more and noted([END]):
             store.rollout.end(kept.id, "done")
         elif (cancel := cancels.look()) is not None:
-            said = stays_so(op, kept, cancel, changed=changed())
+            said = stays_so(op, kept, cancel, changed=noted(_CHANGES))
             if isinstance(error, BoatyardError):
                 raise Permanent(said) from error
         elif isinstance(error, BoatyardError) and not isinstance(error, Fenced):
-            _did_not_end_well(op, kept, "failed" if changed() else "blocked", str(error))
+            _did_not_end_well(op, kept, "failed" if noted(_CHANGES) else "blocked", str(error))
         elif is_bug(error):
             _did_not_end_well(op, kept, "failed", told(error))
         raise

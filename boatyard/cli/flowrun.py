@@ -177,10 +177,7 @@ def _translated(error: BaseException) -> BaseException:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """First signal: end in order, within `PATIENCE`; second: at once. Programs that run.py started die with us.
-
-    A second SIGHUP is none: a shell passes it on when its terminal goes, and the kernel sends one more.
-    """
+    """First signal: end in order, within `PATIENCE`; second: at once. Programs that run.py started die with us."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -189,8 +186,6 @@ def _signals() -> Iterator[None]:
     def stop(number: int) -> None:
         code = {signal.SIGINT: INTERRUPTED, signal.SIGHUP: HUNG_UP}.get(signal.Signals(number), TERMINATED)
         if asked.is_set():
-            if number == signal.SIGHUP:
-                return
             _leave(code)
         asked.set()
         watchdog = threading.Timer(PATIENCE, _leave, (code,))

@@ -11,6 +11,7 @@ from boatyard.clock import SystemClock
 from boatyard.errors import InvalidSpec, NotFound
 from boatyard.settings import Settings
 from boatyard.store import Reader, reader
+from boatyard.words import some
 
 if TYPE_CHECKING:
     from boatyard.drivers.operation import Yard
@@ -122,5 +123,4 @@ def unknown(name: str, store: Reader) -> NotFound:
         return NotFound(
             f"no cluster named {shown(name)} is known; there are none.", hint="`boatyard apply FILE` makes one."
         )
-    some = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return NotFound(f"no cluster named {shown(name)} is known; there are: {some}.")
+    return NotFound(f"no cluster named {shown(name)} is known; there are: {some(names, 8)}.")

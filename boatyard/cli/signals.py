@@ -12,13 +12,18 @@ def heard(stop: Callable[[int], None], *, restored: Callable[[], bool] = lambda:
     """While the block runs, `stop` is called with each of them, in the main thread; then all is as before, if
     `restored()`.
 
-    A SIGHUP that is ignored, as under nohup, stays ignored. What would still be said to a terminal that has gone is
-    dropped.
+    A SIGHUP that is ignored, as under nohup, stays ignored. One that comes after another signal is none: a shell passes
+    it on when its terminal goes, and the kernel sends one more. What would still be said to a terminal that has gone
+    is dropped.
     """
+    heard_of: list[int] = []
 
     def take(number: int, frame: object) -> None:
         if number == signal.SIGHUP:
             forget_terminal()
+            if heard_of:
+                return
+        heard_of.append(number)
         stop(number)
 
     heeded = [signal.SIGINT, signal.SIGTERM]

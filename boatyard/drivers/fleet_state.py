@@ -74,6 +74,11 @@ def let_go_on(yard: Yard, cluster: Cluster) -> tuple[str, datetime | None]:
     return name, next((each.lifted_at for each in yard.store.rollout.lifts() if each.ring == name), None)
 
 
+def may_go_on(upgrade: Upgrade, now: datetime) -> bool:
+    """Whether the run of one that has not ended may live: of a process on another machine only time can tell."""
+    return now - upgrade.begun_at < RESERVED and not is_dead(upgrade.machine, upgrade.pid, upgrade.started)
+
+
 def fleet_state(yard: Yard, waves: Waves | None) -> Seen:
     """Everything that a decision on upgrades depends on, of all clusters that Boatyard keeps."""
     now = yard.clock.now()
@@ -132,8 +137,7 @@ class Memory:
         return tuple(
             plan.Running(each.cluster, each.version, each.begun_at)
             for each in open_ones
-            if each.cluster in self.leases
-            or (self.now - each.begun_at < RESERVED and not is_dead(each.machine, each.pid, each.started))
+            if each.cluster in self.leases or may_go_on(each, self.now)
         )
 
     def busy(self, name: str) -> str:

@@ -8,6 +8,7 @@ from boatyard.plan.fleet import stays_cancelled
 from boatyard.plan.upgrade import below
 from boatyard.spec.wave_rules import NO_RING
 from boatyard.store.records import Upgrade
+from boatyard.words import some
 
 NAME = "LastUpgradeWell"
 COUNTS = timedelta(days=8)
@@ -52,10 +53,7 @@ def upgrade_condition(
 
 def cordons(nodes: Sequence[str]) -> str:
     """Nodes that an upgrade may have left without new pods, as the end of a sentence."""
-    if not nodes:
-        return ""
-    rest = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
-    return f"; cordoned: {', '.join(nodes[:3])}{rest}"
+    return f"; cordoned: {some(nodes)}" if nodes else ""
 
 
 def _ended(upgrades: Sequence[Upgrade]) -> list[Upgrade]:

@@ -21,6 +21,7 @@ from boatyard.kube.health import Check, PoolOf, State, judge, pool_by_label, ser
 from boatyard.kube.reading import Reading, read
 from boatyard.plan.model import Observed, Phase, Plan
 from boatyard.spec.models import Cluster
+from boatyard.words import some
 
 Json = Mapping[str, Any]
 Truth = Literal["True", "False", "Unknown"]
@@ -138,9 +139,7 @@ def _in_sync(plan: Plan | None, *, reachable: bool = True) -> Condition:
         return Condition("InSync", "Unknown", "NotCompared", "it does not answer, so it cannot be compared in full")
     if plan.empty:
         return Condition("InSync", "True", "NothingToDo", "it is as its spec says")
-    steps = ", ".join(str(step) for step in plan.steps[:5])
-    rest = f" and {len(plan.steps) - 5} more" if len(plan.steps) > 5 else ""
-    return Condition("InSync", "False", "Drifted", f"to be as its spec says it needs: {steps}{rest}")
+    return Condition("InSync", "False", "Drifted", f"to be as its spec says it needs: {some(plan.steps, 5)}")
 
 
 def _certificates(server: str, kubeconfig: Json | None, now: datetime, timeout: float) -> Condition:

@@ -11,6 +11,7 @@ from boatyard.errors import BoatyardError
 from boatyard.kube.reading import Reading
 from boatyard.spec.models import Cluster, Pool
 from boatyard.versions import Version, kubelet_problem
+from boatyard.words import some
 
 Json = Mapping[str, Any]
 PoolOf = Callable[[Json], str | None]
@@ -228,7 +229,7 @@ def _skew(version: Json | BoatyardError, nodes: Sequence[Json] | BoatyardError) 
         if problem:
             problems.append(f"{node['metadata']['name']}: {problem}")
     if problems:
-        return Check("skew", State.FAIL, _some(problems))
+        return Check("skew", State.FAIL, some(problems, _NAMED))
     if unknown:
         return Check("skew", State.WARN, f"no readable kubelet version on {_names(unknown)}")
     return Check("skew", State.OK, f"{len(nodes)} kubelets fit {served}")
@@ -289,9 +290,4 @@ def _why_pod(pod: Json) -> str:
 
 
 def _names(documents: Sequence[Json]) -> str:
-    return _some([document["metadata"]["name"] for document in documents])
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + rest
+    return some([document["metadata"]["name"] for document in documents], _NAMED)

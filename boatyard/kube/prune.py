@@ -11,6 +11,7 @@ from boatyard.kube.apply import Fence, Guard
 from boatyard.kube.client import ApiConflict, ApiNotFound, Client
 from boatyard.kube.objects import APP_LABEL, CRD, NAMESPACE, Ref, annotations, labels, served_path, wave
 from boatyard.kube.waiting import wait_gone
+from boatyard.words import some
 
 Report = Callable[[str], None]
 
@@ -64,9 +65,7 @@ def prune(
                 if report:
                     report(f"{ref} is kept: {reason}")
         if going and report:
-            report(
-                f"removing {', '.join(map(str, going[:5]))}{f' and {len(going) - 5} more' if len(going) > 5 else ''}"
-            )
+            report(f"removing {some(going, 5)}")
         wait_gone(client, going, deadline=deadline)
         deleted += going
     return Pruned(tuple(deleted), tuple(kept), frozenset(held))

@@ -14,6 +14,7 @@ from boatyard.kube.diagnose import why
 from boatyard.kube.discovery import Resource
 from boatyard.kube.objects import Ref
 from boatyard.kube.readiness import Status, never_waits, status
+from boatyard.words import some
 
 Report = Callable[[str], None]
 _TOLD = 5  # objects named in one line of progress
@@ -129,9 +130,7 @@ class _Board:
         if names == self._told or (self._told and now - self._told_at < _QUIET):
             return
         self._told, self._told_at = names, now
-        shown = ", ".join(f"{ref} ({self._status[ref].reason})" for ref in waiting[:_TOLD])
-        more = f" and {len(waiting) - _TOLD} more" if len(waiting) > _TOLD else ""
-        self._report(f"waiting for {shown}{more}")
+        self._report(f"waiting for {some([f'{ref} ({self._status[ref].reason})' for ref in waiting], _TOLD)}")
 
     def timed_out(self) -> DeadlineExceeded:
         lines = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from boatyard.plan.fleet import FleetState
 from boatyard.plan.forecast import Forecast, Move
+from boatyard.words import some
 
 ASSUMED = (
     "Assumed: upgrades take as long as expected and end well, health stays as it is, "
@@ -80,8 +81,7 @@ def summary(told: Forecast) -> list[str]:
     lines += [f"Halted: {halted.reason}." for halted in told.halted]
     asked = [f"{ask.target} for ring {ask.ring} on {day(when)}" for when, ask in told.approvals]
     if asked:
-        more = f" and {len(asked) - 6} more" if len(asked) > 6 else ""
-        lines.append(f"Approvals to be given: {', '.join(asked[:6])}{more}.")
+        lines.append(f"Approvals to be given: {some(asked, 6)}.")
     return lines
 
 

@@ -10,6 +10,7 @@ from boatyard.plan.targets import Way, finished, rank, way
 from boatyard.spec.types import format_duration
 from boatyard.spec.wave_rules import NO_RING
 from boatyard.spec.waves import Ring, Upgrades
+from boatyard.words import some
 
 
 class Ways:
@@ -256,13 +257,13 @@ def _last(member: Member) -> Attempt | None:
 
 def _halted(ring: str, failed: Sequence[tuple[str, str]], of: int) -> Halted:
     names, target = _names(failed), _newest(failed)
-    reason = f"{len(names)} of the {of} clusters of ring {ring} failed at {target} or before it ({_shown(names)})"
+    reason = f"{len(names)} of the {of} clusters of ring {ring} failed at {target} or before it ({some(names)})"
     return Halted(ring, target, names, reason)
 
 
 def _cancelled(ring: str, cancelled: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str]]) -> Halted:
     """A person's word needs no share of the ring."""
-    reason = f"a person cancelled the upgrade of {_shown(_names(cancelled))} to {_newest(cancelled)}"
+    reason = f"a person cancelled the upgrade of {some(_names(cancelled))} to {_newest(cancelled)}"
     return Halted(ring, _newest([*cancelled, *failed]), _names(failed), reason)
 
 
@@ -272,7 +273,3 @@ def _names(those: Sequence[tuple[str, str]]) -> tuple[str, ...]:
 
 def _newest(those: Sequence[tuple[str, str]]) -> str:
     return max((to for _, to in those), key=rank)
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

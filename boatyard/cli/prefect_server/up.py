@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import select
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -241,12 +240,7 @@ def wait_for_end(children: list[run.Process], timeout: float | None = None) -> b
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    asked: list[int] = []
-
     def stop(number: int) -> None:
-        if asked and number == signal.SIGHUP:
-            return  # a shell passes it on when its terminal goes, and the kernel sends one more: that is no hurry
-        asked.append(number)
         raise _Stop
 
     with signals.heard(stop):

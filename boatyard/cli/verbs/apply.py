@@ -10,6 +10,7 @@ from boatyard.cli.output import Out
 from boatyard.cli.remember import remember
 from boatyard.cli.verb import resources_option, target_argument, verb
 from boatyard.errors import BoatyardError, Unsafe
+from boatyard.words import some
 
 if TYPE_CHECKING:
     from boatyard.cli.flowrun import Session
@@ -82,8 +83,10 @@ def _agree(todo: "list[Planned]", yes: bool, out: Out) -> None:
         return
     disruptive = [f"{step} of {each.cluster.name}" for each in todo if each.plan for step in each.plan.disruptive]
     if disruptive:
-        some = ", ".join(disruptive[:3]) + (f" and {len(disruptive) - 3} more" if len(disruptive) > 3 else "")
-        raise Unsafe(f"the plan disrupts ({some}) and there is nobody to ask; nothing was changed.", hint="Give --yes.")
+        raise Unsafe(
+            f"the plan disrupts ({some(disruptive)}) and there is nobody to ask; nothing was changed.",
+            hint="Give --yes.",
+        )
 
 
 def _carry_out(out: Out, todo: "list[Planned]") -> dict[str, dict[str, object]]:

@@ -26,8 +26,8 @@ def command(out: Out, target: str, app: str | None) -> int:
     from pathlib import Path
 
     from boatyard.cli.looking import cluster, looking
+    from boatyard.drivers.talking import client_of
     from boatyard.kube.apps import Sources
-    from boatyard.kube.client import Client
     from boatyard.kube.diff import diff
 
     found: dict[str, list[Change]] = {}
@@ -37,7 +37,7 @@ def command(out: Out, target: str, app: str | None) -> int:
             there = ", ".join(each.name for each in wanted.apps) or "none"
             raise NotFound(f"{wanted.name} has no app named {app}; there are: {there}.")
         sources = Sources(Path.cwd(), yard.toolbox.path, yard.settings.cache)
-        with Client(yard.reader(wanted).kubeconfig()) as client:
+        with client_of(yard.reader(wanted)) as client:
             for each in wanted.apps:
                 if app in (None, each.name):
                     found[each.name] = diff(client, each, sources)

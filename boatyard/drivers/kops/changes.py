@@ -20,6 +20,7 @@ from boatyard.drivers.kops.waiting import in_time
 from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Touched
 from boatyard.plan.render import told_of
+from boatyard.words import some
 
 _NAMED = 6
 _WHOLE = "kops update"
@@ -113,17 +114,12 @@ def explained(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> Preview:
     preview = reach.kops.preview(with_bastions(reach, only))
     if strange := scope.unexplained(preview):
         raise Unsafe(
-            f"{scope.step}: kOps would also {_some(strange)}, which this step does not explain.",
+            f"{scope.step}: kOps would also {some(strange, _NAMED)}, which this step does not explain.",
             hint=f"Run `kops update cluster {reach.name}` to see all of it; settle that first.",
         )
     if reach.env.foreseen is not None and (strange := guard.unforeseen(preview, reach.env.foreseen)):
         raise Unsafe(
-            f"{scope.step}: kOps would also {_some(strange)}, which the plan did not show.",
+            f"{scope.step}: kOps would also {some(strange, _NAMED)}, which the plan did not show.",
             hint="Plan again with --resources, and apply what that shows.",
         )
     return preview
-
-
-def _some(strange: Sequence[str]) -> str:
-    more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
-    return f"{', '.join(strange[:_NAMED])}{more}"

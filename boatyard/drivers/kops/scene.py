@@ -9,6 +9,7 @@ from boatyard.drivers.kops.nodes import NODES, SYSTEM_PODS, Json
 from boatyard.drivers.kops.reach import Reach
 from boatyard.kube.client import Client
 from boatyard.kube.reading import read_readyz
+from boatyard.words import some
 
 _ANSWER = 10.0  # seconds
 
@@ -52,12 +53,12 @@ def unsettled(scene: Scene, name: str, but: Container[str] = ()) -> str:
     asked = [machine for machine in group.members if machine.id not in but]
     coming = [machine.id for machine in asked if scene.node(machine) is None]
     if coming:
-        return f"{_some(coming)} of {name} to join"
+        return f"{some(coming)} of {name} to join"
     not_ready = [machine.id for machine in asked if not nodes.ready(scene.nodes[machine.id])]
     if not_ready:
-        return f"{_some(not_ready)} of {name} to be Ready"
+        return f"{some(not_ready)} of {name} to be Ready"
     leaving = [nodes.name_of(node) for node in scene.strangers(name)]
-    return f"{_some(leaving)} of {name} to leave the cluster" if leaving else ""
+    return f"{some(leaving)} of {name} to leave the cluster" if leaving else ""
 
 
 def control_plane_lacks(client: Client, scene: Scene, groups: Sequence[str], but: Container[str] = ()) -> str:
@@ -67,13 +68,13 @@ def control_plane_lacks(client: Client, scene: Scene, groups: Sequence[str], but
             return rest
     failing = [check for check, ok in read_readyz(client, _ANSWER).items() if not ok]
     if failing:
-        return f"the API server's checks {_some(failing)}"
+        return f"the API server's checks {some(failing)}"
     pods = client.list(SYSTEM_PODS)
     for node in of(scene, groups):
         if nodes.instance_of(node) in but:
             continue
         if missing := nodes.static_pods_missing(node, pods):
-            return f"{_some(missing)} on {nodes.name_of(node)}"
+            return f"{some(missing)} on {nodes.name_of(node)}"
     return ""
 
 
@@ -81,7 +82,3 @@ def of(scene: Scene, groups: Iterable[str]) -> list[Json]:
     """Nodes of these groups that have joined."""
     machines = [machine for name in groups if (group := scene.group(name)) for machine in group.members]
     return [node for machine in machines if (node := scene.node(machine)) is not None]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -5,6 +5,7 @@ import textwrap
 from boatyard.plan import model
 from boatyard.sandbox.rehearsal.report import Hold, LeftOut, Report, StepTime, Unloadable, Waiting
 from boatyard.spec.types import format_duration
+from boatyard.words import some
 
 WIDTH = 80
 _SHOWN = 20
@@ -74,20 +75,20 @@ def _origin(report: Report) -> str:
 
 
 def _unloadable(each: Unloadable) -> str:
-    by = f", as {_some(each.written_by)} writes it" if each.written_by else ""
+    by = f", as {some(each.written_by)} writes it" if each.written_by else ""
     return f"{each}{by}: {each.reason.rstrip('.')}."
 
 
 def _for_ever(hold: Hold) -> str:
-    where = f" on {_some(hold.nodes)}" if hold.nodes else ""
-    return f"{hold.namespace}/{hold.name}, for {_some(hold.owners)}{where}: {hold.why}."
+    where = f" on {some(hold.nodes)}" if hold.nodes else ""
+    return f"{hold.namespace}/{hold.name}, for {some(hold.owners)}{where}: {hold.why}."
 
 
 def _for_a_while(report: Report) -> list[str]:
     """A line each; those of less than a second, which are budgets at their work, in one."""
     held = [each for each in report.holds if not each.for_ever]
     long = [each for each in held if each.seconds >= 1]
-    lines = [f"{e.namespace}/{e.name} ({e.rule}): {e.seconds:g} s for {_some(e.owners)}" for e in long]
+    lines = [f"{e.namespace}/{e.name} ({e.rule}): {e.seconds:g} s for {some(e.owners)}" for e in long]
     short = len(held) - len(long)
     return lines + ([f"{short}{' more' if long else ''} for less than a second each"] if short else [])
 
@@ -125,10 +126,6 @@ def _drained(report: Report) -> list[str]:
 
 def _pods(count: int) -> str:
     return "1 pod" if count == 1 else f"{count} pods"
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _cut(lines: list[str]) -> list[str]:

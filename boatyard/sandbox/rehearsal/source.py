@@ -17,6 +17,7 @@ from boatyard.sandbox.rehearsal.blank import blanked
 from boatyard.sandbox.rehearsal.budgets import Sick, sick, uncountable
 from boatyard.sandbox.rehearsal.report import Hold
 from boatyard.sandbox.rehearsal.workloads import Census, alive, census, place
+from boatyard.words import some
 
 Json = dict[str, Any]
 
@@ -159,15 +160,11 @@ def _notes(kept: list[Json], aggregated: set[str], stranded: int, unready: Mappi
     suspended = sum(each["kind"] == "CronJob" for each in kept)
     ill = [f"{name} ({count})" for name, count in sorted(unready.items())]
     told = [
-        (hooks, f"webhooks are loaded and never called: {_some(hooks)}"),
-        (converted, f"custom resources are not converted by their webhooks: {_some(converted)}"),
-        (aggregated, f"APIs of other servers are left out: {_some(sorted(aggregated))}"),
+        (hooks, f"webhooks are loaded and never called: {some(hooks, 5)}"),
+        (converted, f"custom resources are not converted by their webhooks: {some(converted, 5)}"),
+        (aggregated, f"APIs of other servers are left out: {some(sorted(aggregated), 5)}"),
         (stranded, f"pods of controllers that do not run on the twin have stand-ins that bring them back: {stranded}"),
-        (ill, f"pods that are not ready in the cluster are missed by their budgets on the twin, too: {_some(ill)}"),
+        (ill, f"pods that are not ready in the cluster are missed by their budgets on the twin, too: {some(ill, 5)}"),
         (suspended, f"CronJobs are suspended: {suspended}"),
     ]
     return [text for there, text in told if there]
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
