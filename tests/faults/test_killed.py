@@ -12,7 +12,8 @@ from boatyard.drivers.kwok.snapshot import read
 from boatyard.kube.conditions import TYPES
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
-from tests.faults.harness import House, Scenario, sweep
+from tests.faults.harness import House
+from tests.faults.sweeping import Scenario, sweep
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 

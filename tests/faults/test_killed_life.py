@@ -14,7 +14,8 @@ from boatyard.cli.prefect_server.client import connected
 from boatyard.cli.prefect_server.reconcile import look_after
 from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
-from tests.faults.harness import SAMPLE, House, Scenario, sweep, until
+from tests.faults.harness import House, until
+from tests.faults.sweeping import SAMPLE, Scenario, sweep
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 

@@ -6,7 +6,8 @@ import pytest
 
 from boatyard.sandbox.rehearsal.report import Report
 from boatyard.spec.models import Cluster
-from tests.faults.harness import SAMPLE, House, Scenario, running_below, sweep
+from tests.faults.harness import House, running_below
+from tests.faults.sweeping import SAMPLE, Scenario, sweep
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 

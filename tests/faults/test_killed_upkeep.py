@@ -11,7 +11,8 @@ from boatyard.plan.model import Phase
 from boatyard.spec.models import Cluster
 from boatyard.store import Todo
 from tasks.claims import PullRequest
-from tests.faults.harness import SAMPLE, TEMPLATE, House, Scenario, sweep
+from tests.faults.harness import TEMPLATE, House
+from tests.faults.sweeping import SAMPLE, Scenario, sweep
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
 

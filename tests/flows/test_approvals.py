@@ -16,7 +16,8 @@ from boatyard.cli.prefect_server.reconcile import reconcile
 from boatyard.errors import Permanent
 from flows.approve_upgrade import approve_upgrade
 from tasks.approval import answer_approval
-from tests.faults.harness import SAMPLE, Flow, House, chosen, until
+from tests.faults.harness import Flow, House, until
+from tests.faults.sweeping import SAMPLE, chosen
 
 pytestmark = pytest.mark.server
 
