@@ -44,6 +44,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        defer_build=True,
         frozen=True,
         field_title_generator=_title,
         json_schema_extra=legible,
