@@ -38,7 +38,8 @@ def reconcile() -> list[str]:
 
 
 def look_after() -> list[str]:
-    """Mark runs of killed commands as crashed, and put crashed runs tagged `goes-on` back on the queue; what was done.
+    """Mark runs of killed commands as what they are, and put crashed runs tagged `goes-on` back on the queue; what was
+    done.
 
     May be called at any time. Not an automation: those live on events that a restarted server has forgotten.
     """
@@ -54,7 +55,6 @@ async def _look_after() -> list[str]:
 
 async def _end_commands(client: "PrefectClient") -> list[str]:
     from prefect.client.schemas import filters
-    from prefect.states import Crashed
 
     live = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=_LIVE))
     called = filters.FlowRunFilterDeploymentId(is_null_=True)
@@ -63,8 +63,9 @@ async def _end_commands(client: "PrefectClient") -> list[str]:
     for run in await client.read_flow_runs(flow_run_filter=chosen, limit=200):
         tag = next((tag for tag in run.tags if tag.startswith(COMMAND_TAG)), None)
         if tag and not command_alive(tag):
-            await client.set_flow_run_state(run.id, Crashed(message="The command that ran this ended."), force=True)
-            said.append(f"Run {run.name!r} lost the command that ran it; it is marked as crashed.")
+            state = _as_asked(run, "The command that ran this ended.")
+            await client.set_flow_run_state(run.id, state, force=True)
+            said.append(f"Run {run.name!r} lost the command that ran it; it is marked as {state.type.value.lower()}.")
     return said
 
 
@@ -97,9 +98,8 @@ def _goes_on(run: "FlowRun") -> bool:
 
 
 async def _end_inner(client: "PrefectClient") -> list[str]:
-    """Mark inner runs as crashed whose outer run is over, or will never be tried again: a killed try left them."""
+    """Mark inner runs as what they are whose outer run is over, or never tried again: a killed try left them."""
     from prefect.client.schemas import filters
-    from prefect.states import Crashed
 
     live = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=_LIVE))
     called = filters.FlowRunFilterDeploymentId(is_null_=True)
@@ -120,8 +120,10 @@ async def _end_inner(client: "PrefectClient") -> list[str]:
     for task in tasks:
         if (run := ended.get(task.flow_run_id)) is not None:
             left = inner[task.id]
-            await client.set_flow_run_state(left.id, Crashed(message="The run that it belongs to is over."), force=True)
-            said.append(f"Run {left.name!r} was left by a killed try of {run.name!r}; it is marked as crashed.")
+            state = _as_asked(left, "The run that it belongs to is over.")
+            await client.set_flow_run_state(left.id, state, force=True)
+            what = state.type.value.lower()
+            said.append(f"Run {left.name!r} was left by a killed try of {run.name!r}; it is marked as {what}.")
     return said
 
 
@@ -161,14 +163,19 @@ async def _reconcile() -> list[str]:
 
 def _rightly(run: "FlowRun") -> "State[Any]":
     """What the run is in truth: cancelled as asked, never begun, or crashed."""
-    from prefect.states import Cancelled, Crashed, Scheduled
+    from prefect.states import Scheduled
 
     said = "The run's process ended with its worker."
-    if run.state is not None and run.state.is_cancelling():
-        return Cancelled(message=said)
-    if run.run_count == 0:
-        return Scheduled(message=said)
-    return Crashed(message=said)
+    state = _as_asked(run, said)
+    return Scheduled(message=said) if state.is_crashed() and run.run_count == 0 else state
+
+
+def _as_asked(run: "FlowRun", said: str) -> "State[Any]":
+    """How a run has ended whose process is gone: cancelled, if a person asked for that, else crashed."""
+    from prefect.states import Cancelled, Crashed
+
+    cancelling = run.state is not None and run.state.is_cancelling()
+    return Cancelled(message=said) if cancelling else Crashed(message=said)
 
 
 async def _waits_without_process(client: "PrefectClient", run: "FlowRun") -> bool:
