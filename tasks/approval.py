@@ -10,18 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import pause_flow_run, suspend_flow_run
+from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput, read_flow_run_input
 from prefect.input.run_input import keyset_from_paused_state
+from prefect.logging import get_run_logger
 from prefect.states import Paused, Suspended
+from prefect.utilities.urls import url_for
 from pydantic import Field
 
+from boatyard.clock import Deadline, Stop, SystemClock
 from boatyard.errors import DeadlineExceeded, Permanent
 
 WEEK = 7 * 86400.0
+_LOOK_AGAIN = 1.0  # seconds
 
 
 class Answer(RunInput):
@@ -49,11 +54,14 @@ class Refused:
     note: str = ""
 
 
-def request_approval(plan_markdown: str, key: str, timeout: float = WEEK) -> Approved | Refused:
+def request_approval(
+    plan_markdown: str, key: str, timeout: float = WEEK, stopped: Stop | None = None
+) -> Approved | Refused:
     """Show a plan with a form and wait for the answer; to be called in a flow, not in a task.
 
     key: names what is approved, best a digest of the plan: one answer holds for each key in a run.
     timeout: seconds to wait; a waiting flow then raises `DeadlineExceeded`, a suspended one is marked as failed.
+    stopped: ends the wait of a flow that waits in place (`Fenced`), as a cancel of its run does (`Permanent`).
     May raise Prefect's own Pause signal (a BaseException) to end the process: let it pass.
     """
     run = _run()
@@ -62,14 +70,35 @@ def request_approval(plan_markdown: str, key: str, timeout: float = WEEK) -> App
     key, found = _asked(run, key)
     if found is None:
         form = Answer.with_initial_data(description=plan_markdown)
+        where = url_for("flow-run", obj_id=run.id) or f"flow run {run.name} in the Prefect UI"
+        get_run_logger().info("This plan waits for approval: open %s and press Resume.", where)
         try:
             if _suspends(run):
                 found = suspend_flow_run(wait_for_input=form, key=key, timeout=int(timeout))
             else:
-                found = pause_flow_run(wait_for_input=form, key=key, timeout=int(timeout), poll_interval=1)
+                found = _wait_in_place(run, form, key, timeout, stopped or Stop())
         except FlowPauseTimeout as error:
             raise DeadlineExceeded(f"Nobody approved the plan within {timeout:g} s; nothing was changed.") from error
     return Approved(found.note) if found.approve else Refused(found.note)
+
+
+def _wait_in_place(run: FlowRun, form: type[Answer], key: str, timeout: float, stopped: Stop) -> Answer:
+    """As Prefect's `pause_flow_run`, which would go on waiting when the run is cancelled."""
+    state = Paused(timeout_seconds=int(timeout), reschedule=False, pause_key=key)
+    state.state_details.run_input_keyset = fields = keyset_from_paused_state(state)
+    deadline = Deadline.after(timeout, "approval", SystemClock())
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, state)
+        form.save(fields)
+        while (now := client.read_flow_run(run.id).state) is not None and now.is_paused():
+            if deadline.passed:
+                raise FlowPauseTimeout
+            stopped.wait(_LOOK_AGAIN)
+            stopped.check("waiting for approval")
+    if now is not None and now.is_running():
+        return form.load(fields)
+    said = "cancelled" if now is not None and (now.is_cancelling() or now.is_cancelled()) else "ended"
+    raise Permanent(f"flow run {run.name} was {said} by a person while it waited for approval; nothing was done.")
 
 
 def was_answered(key: str) -> bool:
@@ -107,8 +136,6 @@ def _asked(run: FlowRun, key: str) -> tuple[str, Answer | None]:
 
 def answer_approval(flow_run_id: UUID | str, *, approve: bool, note: str = "") -> None:
     """Give the answer without the UI. Raises `Permanent` when that run is not waiting for one."""
-    from prefect.client.orchestration import get_client
-
     given: dict[str, Any] = {"approve": approve, "note": note}
     with get_client(sync_client=True) as client:
         result = client.resume_flow_run(UUID(str(flow_run_id)), run_input=given)

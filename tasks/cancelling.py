@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Literal
 from uuid import UUID
 
 import httpx
@@ -22,16 +23,22 @@ from prefect.logging import get_run_logger
 
 from boatyard.drivers.fleet_state import let_go_on, may_go_on
 from boatyard.drivers.last_upgrade import cordons
-from boatyard.drivers.operation import Operation
+from boatyard.drivers.operation import JOURNAL, Operation, Yard
 from boatyard.drivers.upgrading import cordoned_nodes
 from boatyard.errors import BoatyardError, Permanent
 from boatyard.plan.fleet import stays_cancelled
+from boatyard.plan.model import Verb
 from boatyard.spec.models import Cluster
 from boatyard.store.process import is_dead
 from boatyard.store.records import Upgrade
 from tasks.events import tell
 from tasks.yard import yard
 
+BEFORE = "before its first change"
+CHANGES = frozenset(
+    verb.value for verb in (Verb.UPGRADE_CONTROL_PLANE, Verb.PREPARE_POOL, Verb.UPGRADE_POOL, Verb.ROLL_BACK_POOL)
+)
+"""The journal's words for what an upgrade changes a cluster by."""
 _LOOK_AGAIN = 3.0  # seconds; nobody tells a run inside another one that it was cancelled
 _SILENT = (httpx.HTTPError, PrefectException)
 """What a server says or does not say that is away for a moment."""
@@ -92,13 +99,13 @@ def _watch(cancels: Cancels, op: Operation, ended: threading.Event) -> None:
 
 def stays_so(op: Operation, kept: Upgrade, cancel: Cancel, *, changed: bool) -> str:
     """Write down that an upgrade was cancelled, end what is under way, and say what stands; that sentence."""
-    why = f"{cancel}, {'after it had begun to change the cluster' if changed else 'before its first change'}"
-    op.yard.store.rollout.end(kept.id, "cancelled", why)  # first: there are 30 seconds until the process is killed
-    op.end()
+    why = f"{cancel}, {'after it had begun to change the cluster' if changed else BEFORE}"
+    stands = _end(op.yard, op.cluster, kept, why, changed=changed)  # first: in 30 seconds the process is killed
+    op.end(f"it was cancelled {cancel}")
     left: list[str] = []
     with suppress(BoatyardError):  # the condition LastUpgradeWell names them as soon as they can be seen
         left = cordoned_nodes(op.yard.reader(op.cluster))
-    return _say(op.cluster, kept, why, left)
+    return _say(op.cluster, kept, why, left, stands=stands)
 
 
 def settle_cancelled() -> None:
@@ -114,15 +121,34 @@ def settle_cancelled() -> None:
         if each.cluster in kept:
             cancel = Cancels(each.run_id).look()
             if cancel is not None:
-                why = f"{cancel}, and its process ended where it stood"
-                here.store.rollout.end(each.id, "cancelled", why)
-                _say(here.registered(each.cluster), each, why, [])
+                cluster, changed = here.registered(each.cluster), _has_changed(here, each)
+                why = f"{cancel}, {'and its process ended where it stood' if changed else BEFORE}"
+                _say(cluster, each, why, [], stands=_end(here, cluster, each, why, changed=changed))
 
 
-def _say(cluster: Cluster, upgrade: Upgrade, why: str, cordoned: list[str]) -> str:
+def _has_changed(here: Yard, upgrade: Upgrade) -> bool:
+    entries = here.store.journal.list(upgrade.cluster, limit=JOURNAL)
+    return any(entry.verb in CHANGES for entry in entries if entry.begun_at >= upgrade.begun_at)
+
+
+def _end(here: Yard, cluster: Cluster, upgrade: Upgrade, why: str, *, changed: bool) -> bool:
+    """Write the end down; whether the cancel stands until a person takes it back.
+
+    Where only people upgrade a cluster, who cancels one of these before its first change, as while it waits for
+    approval, has refused it: nobody else would begin it anew, and no ring has to wait for that.
+    """
+    stands = changed or not cluster.policy.upgrade.approve
+    outcome: Literal["cancelled", "blocked"] = "cancelled" if stands else "blocked"
+    here.store.rollout.end(upgrade.id, outcome, why if stands else f"cancelled {why}")
+    return stands
+
+
+def _say(cluster: Cluster, upgrade: Upgrade, why: str, cordoned: list[str], *, stands: bool) -> str:
     """Into the run's log, and to whoever listens."""
     ring, _ = let_go_on(yard(), cluster)
-    said = f"{stays_cancelled(cluster.name, upgrade.version, why, ring)}{cordons(cordoned)}"
+    said = f"its upgrade to {upgrade.version} was cancelled {why}"
+    if stands:
+        said = f"{stays_cancelled(cluster.name, upgrade.version, why, ring)}{cordons(cordoned)}"
     get_run_logger().warning("%s: %s", cluster.name, said)
     payload = {"cluster": cluster.name, "owner": cluster.owner, "to": upgrade.version, "error": said}
     tell(cluster.name, "upgrade.cancelled", payload)

@@ -57,7 +57,11 @@ def show_plan(plan: Plan) -> None:
     )
 
 
-_ask: Callable[[str, str], Approved | Refused] = request_approval
+def _ask_in_the_ui(text: str, key: str) -> Approved | Refused:
+    return request_approval(text, key, stopped=operation().stopped)
+
+
+_ask: Callable[[str, str], Approved | Refused] = _ask_in_the_ui
 
 
 def ask_with(ask: Callable[[str, str], Approved | Refused]) -> None:

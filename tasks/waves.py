@@ -29,7 +29,7 @@ from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
 from tasks.bugs import is_bug, told
-from tasks.cancelling import Cancels, heeding, settle_cancelled, stays_so
+from tasks.cancelling import CHANGES, Cancels, heeding, settle_cancelled, stays_so
 from tasks.events import tell
 from tasks.gates import require_leave, rises_to
 from tasks.upkeep import newest_step
@@ -44,9 +44,6 @@ WAIT = 120.0
 APPROVAL = "approve-upgrade/approve-upgrade"
 TABLE = "fleet-upgrades"
 """The artifact's key."""
-_CHANGES = frozenset(
-    verb.value for verb in (Verb.UPGRADE_CONTROL_PLANE, Verb.PREPARE_POOL, Verb.UPGRADE_POOL, Verb.ROLL_BACK_POOL)
-)
 
 
 def due_upgrades(names: Collection[str]) -> Schedule:
@@ -194,11 +191,11 @@ def recorded(op: Operation, to: str, *, part_of_more: bool = False) -> Iterator[
         if part_of_more and noted([END]):
             store.rollout.end(kept.id, "done")
         elif (cancel := cancels.look()) is not None:
-            said = stays_so(op, kept, cancel, changed=noted(_CHANGES))
+            said = stays_so(op, kept, cancel, changed=noted(CHANGES))
             if isinstance(error, BoatyardError):
                 raise Permanent(said) from error
         elif isinstance(error, BoatyardError) and not isinstance(error, Fenced):
-            _did_not_end_well(op, kept, "failed" if noted(_CHANGES) else "blocked", str(error))
+            _did_not_end_well(op, kept, "failed" if noted(CHANGES) else "blocked", str(error))
         elif is_bug(error):
             _did_not_end_well(op, kept, "failed", told(error))
         raise

@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
-from prefect.states import Crashed
+from prefect.states import Cancelling, Crashed
 
 from boatyard.cli.prefect_server.reconcile import reconcile
 from boatyard.errors import Permanent
@@ -147,9 +147,25 @@ def test_a_run_that_was_killed_while_it_waited_in_place_asks_again(house: House)
     house.is_whole(cluster, version="1.35")
 
 
+def test_a_run_that_is_cancelled_while_it_waits_in_place_ends_and_was_refused(house: House) -> None:
+    policy = {"upgrade": {"approve": True, "rounds": 0}}
+    cluster = house.spec("undecided", apps=False, nodes=0, policy=policy)
+    house.set_up(cluster)
+    asking = house.begin(UPGRADE, run="", name=cluster.name, to="1.35")
+    until(lambda: is_waiting(asking), "the question", 120)
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(asking.id), Cancelling(), force=True)
+    assert "was cancelled by a person in Prefect" in asking.failed("Permanent")
+    store = house.yard.store
+    assert store.leases.current(cluster.name) is None
+    assert [each.outcome for each in store.rollout.upgrades(cluster.name)] == ["blocked"]
+    assert house.yard.registered(cluster.name).kubernetes.version == "1.34"
+    house.is_whole(cluster, version="1.34")
+
+
 def is_waiting(flow: Flow) -> bool:
     """Its process says so: the server's word may be that of an earlier one."""
-    return flow.status is None and (flow.out / "log").exists() and "Pausing flow" in flow.log
+    return flow.status is None and (flow.out / "log").exists() and "This plan waits for approval" in flow.log
 
 
 def is_taken(run_id: str) -> bool:

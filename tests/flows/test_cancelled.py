@@ -141,4 +141,4 @@ def test_one_that_was_killed_by_its_cancel_is_found_by_its_run(house: House, clu
     set_state(f"upgrade {NAME} to 1.36", Cancelled())
     said = last_upgrade(house)
     assert said.reason == "UpgradeCancelled"
-    assert "and its process ended where it stood" in said.message
+    assert "(flow run upgrade halfway to 1.36), before its first change; it stays so" in said.message

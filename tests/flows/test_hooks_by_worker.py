@@ -1,4 +1,4 @@
-"""Upgrades whose hooks are deployments that a real worker runs: they end well, fail, take too long, outlive a kill."""
+"""Upgrades and hooks that a real worker runs: hooks end well, fail, take too long, outlive a kill; a person cancels."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,8 @@ from prefect.client.schemas.filters import (
     DeploymentFilterName,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.states import Cancelling
 
 from boatyard.cli.prefect_server.catalogue import Deployment
 from boatyard.cli.prefect_server.deploy import deploy, prepare
@@ -43,15 +45,19 @@ def client(server_variables: dict[str, str | None]) -> Iterator[SyncPrefectClien
 
 @pytest.fixture(scope="module", autouse=True)
 def _worker(
-    server_variables: dict[str, str | None], client: SyncPrefectClient, tmp_path_factory: pytest.TempPathFactory
+    server_variables: dict[str, str | None],
+    client: SyncPrefectClient,
+    house: House,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
     """The work pool and the worker of `boatyard up`, and a deployment in a pool that has none."""
-    deploy(prepare([Deployment("worked", "tests.flows.errand.errand")], []))
+    upgrade = Deployment("upgrade-cluster", "flows.upgrade.upgrade_cluster")
+    deploy(prepare([Deployment("worked", "tests.flows.errand.errand"), upgrade], []))
     client.create_work_pool(WorkPoolCreate(name=NOBODYS, type="process"))
     client.create_deployment(client.create_flow(errand), "waiting", work_pool_name=NOBODYS)
     variables = {name: value for name, value in server_variables.items() if value is not None}
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    worker = start_worker({**variables, "PYTHONPATH": str(ROOT)}, log)
+    worker = start_worker({**variables, "PYTHONPATH": str(ROOT), "BOATYARD_HOME": str(house.home)}, log)
     yield
     worker.stop(30)
 
@@ -177,3 +183,30 @@ def test_a_hook_outlives_the_killed_upgrade_and_the_next_one_waits_for_it(
     assert not house.yard.look(house.driver(cluster), NAME).upgrading
     known = client.read_deployments(deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["worked"])))
     assert [run.deployment_id] == [each.id for each in known]
+
+
+def test_a_run_that_a_person_cancels_ends_gives_the_cluster_back_and_is_gone_on_with_by_hand(
+    house: House, cluster: Cluster, client: SyncPrefectClient, folder: Path
+) -> None:
+    wants(house, folder, "after", waits=True)
+    given = {"name": NAME, "to": "1.35"}
+    started = run_deployment("upgrade-cluster/upgrade-cluster", parameters=given, timeout=0, as_subflow=False)
+    assert isinstance(started, FlowRun)
+    until((folder / "began").exists, "the hook")
+    client.set_flow_run_state(started.id, Cancelling(), force=True)  # what the button in the UI does
+
+    def state() -> str:
+        return str(client.read_flow_run(started.id).state_name)
+
+    until(lambda: state() != "Cancelling", "the end of its process")
+    assert state() == "Cancelled"
+    assert house.yard.store.leases.current(NAME) is None
+    (kept,) = [each for each in house.yard.store.rollout.upgrades(NAME) if each.version == "1.35"]
+    assert (kept.outcome, kept.run_id) == ("cancelled", str(started.id))
+    (stopped,) = [each for each in house.yard.store.journal.list(NAME, limit=5) if each.verb == "run hook"]
+    assert (stopped.outcome, "it was cancelled by a person in Prefect" in stopped.message) == ("failed", True)
+
+    (folder / "go").touch()
+    upgrade_cluster(NAME, "1.35")
+    assert house.driver(cluster).observe().version == "1.35"
+    assert [each.outcome for each in house.yard.store.rollout.upgrades(NAME)][-1] == "done"

@@ -45,6 +45,24 @@ def test_it_is_ended_and_told(fleet: Fleet, told: list[dict[str, Any]]) -> None:
     assert "boatyard fleet go-on canary" in fleet.reason("early")
 
 
+@pytest.mark.parametrize(("changed", "expected"), [(False, "blocked"), (True, "cancelled")])
+def test_one_that_waits_for_approval_is_refused_by_a_cancel_and_holds_no_ring(
+    fleet: Fleet, told: list[dict[str, Any]], changed: bool, expected: str
+) -> None:
+    store = fleet.yard.store
+    known = fleet.yard.registered("early").model_dump(mode="json")
+    known["policy"]["upgrade"]["approve"] = True
+    store.clusters.put(known)
+    if changed:
+        words = {"operation": "upgrade", "run_id": "a", "reason": "", "who": "ann", "fence": None}
+        store.journal.begin("early", verb="upgrade control plane", target="early", **words)
+    fleet.later(HOUR)
+    cancelling.settle_cancelled()
+    assert outcome(fleet) == expected
+    assert ["stays so until" in each["error"] for each in told] == [changed]
+    assert bool(fleet.decide().halted) == changed
+
+
 def test_one_whose_process_lives_is_left_to_it(fleet: Fleet) -> None:
     cancelling.settle_cancelled()
     assert outcome(fleet) == "running"
