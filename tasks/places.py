@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import FlowRun, WorkPool, WorkPoolStatus
 from prefect.runtime import flow_run
 
 from boatyard.errors import Permanent
-from tasks.cancelling import runs_around
+from tasks.cancels import runs_around
 
 
 class NoPlace(Permanent):

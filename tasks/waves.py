@@ -29,7 +29,8 @@ from boatyard.store.records import RingSoaked, Upgrade
 from boatyard.versions import Minor
 from tasks.approval import Approved, Refused
 from tasks.bugs import is_bug, told
-from tasks.cancelling import CHANGES, Cancels, heeding, settle_cancelled, stays_so
+from tasks.cancelling import CHANGES, settle_cancelled, stays_so
+from tasks.cancels import Cancels, heeding
 from tasks.events import tell
 from tasks.gates import require_leave, rises_to
 from tasks.upkeep import newest_step

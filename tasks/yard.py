@@ -19,6 +19,7 @@ from boatyard.spec.models import Cluster
 from boatyard.store import Store
 from boatyard.tools import Toolbox
 from tasks import logs
+from tasks.cancels import watched
 
 MAINTENANCE, CLEAN_UP = "maintenance", "clean-up"
 SCHEDULED = frozenset({MAINTENANCE, CLEAN_UP})
@@ -119,6 +120,7 @@ def _held(cluster: Cluster, name: str, wait: float) -> Iterator[Operation]:
 def _running(held: Operation) -> Iterator[Operation]:
     token = _current.set(held)
     try:
-        yield held
+        with watched(held):
+            yield held
     finally:
         _current.reset(token)
