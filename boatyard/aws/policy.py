@@ -1,7 +1,8 @@
 """IAM policies with the least that will do, as documents.
 
 What the installer needs was taken from the AWS calls in kOps' own source (August 2026), not from its getting-started
-page, which asks for seven `…FullAccess` policies. What nodes get is what kOps gives them (its integration tests).
+page, which asks for seven `…FullAccess` policies, and is held to the calls of a recorded life. What nodes get is what
+kOps gives them (its integration tests).
 """
 
 from collections.abc import Iterable, Mapping
@@ -188,7 +189,9 @@ _BUCKET_WRITE = (
     "PutEncryptionConfiguration",
     "PutLifecycleConfiguration",
 )
-_OBJECT_WRITE = ("DeleteObject", "DeleteObjectVersion", "GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl")
+_OBJECT_READ = ("GetObject", "GetObjectAcl", "GetObjectVersion")
+"""kOps asks for the access list of every file of the record that is there already."""
+_OBJECT_WRITE = ("DeleteObject", "DeleteObjectVersion", "PutObject", "PutObjectAcl")
 
 
 def installer(
@@ -211,7 +214,7 @@ def installer(
         _allow("PassRoles", ["iam:PassRole"], roles[:1], passed),
         _allow("LinkedRoles", ["iam:CreateServiceLinkedRole"], [f"{iam}:role/aws-service-role/*"], linked),
         _allow("Buckets", [f"s3:{action}" for action in _BUCKET_READ + _BUCKET_WRITE], _arns(buckets, partition)),
-        _allow("Objects", [f"s3:{action}" for action in _OBJECT_WRITE], _arns(buckets, partition, "/*")),
+        _allow("Objects", [f"s3:{action}" for action in _OBJECT_READ + _OBJECT_WRITE], _arns(buckets, partition, "/*")),
     )
 
 
@@ -224,7 +227,7 @@ def reader(*, state_store: str, discovery_store: str | None = None, partition: s
     return _document(
         _allow("Look", _named(READ), ["*"]),
         _allow("Buckets", [f"s3:{action}" for action in _BUCKET_READ], _arns(buckets, partition)),
-        _allow("Objects", ["s3:GetObject", "s3:GetObjectVersion"], _arns(buckets, partition, "/*")),
+        _allow("Objects", [f"s3:{action}" for action in _OBJECT_READ], _arns(buckets, partition, "/*")),
     )
 
 

@@ -1,6 +1,8 @@
 """Policies with the least that will do, and the group and role that carry them."""
 
 import json
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from boatyard.aws import policy
 from boatyard.aws.account import Account
 from boatyard.aws.permissions import make_group, make_role, principal
 
+RECORDED = Path(__file__).parents[2] / "cases" / "aws" / "asked-in-a-life.txt"
 LONGEST_MANAGED_POLICY = 6144  # characters, white space aside; IAM quotas
 
 
@@ -31,6 +34,13 @@ def test_a_policy_is_one_that_iam_takes(document: dict[str, Any], account: Accou
 def test_nothing_is_allowed_wholesale() -> None:
     for document in (INSTALLER, READER, policy.nodes()):
         assert not [action for action in actions(document) if action.endswith(":*") or action == "*"]
+
+
+def test_the_installer_may_all_that_was_asked_for_in_a_clusters_life() -> None:
+    asked = [line for line in RECORDED.read_text().split("\n") if line and not line.startswith("#")]
+    allowed = actions(INSTALLER)
+    assert [action for action in asked if not any(fnmatchcase(action, pattern) for pattern in allowed)] == []
+    assert "s3:GetObjectAcl" in asked
 
 
 def test_buckets_and_roles_are_named() -> None:
