@@ -96,8 +96,8 @@ def _show_first(out: Out, planned: Planned) -> None:
         return
     out.line(out.paint(f"Before {planned.cluster.name} is created:", "bold"))
     for each in planned.first:
-        _wrapped(out, "  ", f"+ {each.subject}: {each.fix}", "green")
-        _wrapped(out, "      ", f"because {each.problem}", "")
+        wrapped(out, "  ", f"+ {each.subject}: {each.fix}", "green")
+        wrapped(out, "      ", f"because {each.problem}", "")
     out.line()
 
 
@@ -110,10 +110,11 @@ def show_plan(out: Out, plan: "Plan") -> None:
         body = line.lstrip()
         indent = " " * (len(line) - len(body))
         colour = colours.get(body[:1], "") if indent else "bold"
-        _wrapped(out, indent, body, colour)
+        wrapped(out, indent, body, colour)
 
 
-def _wrapped(out: Out, indent: str, body: str, colour: str) -> None:
+def wrapped(out: Out, indent: str, body: str, colour: str = "") -> None:
+    """A paragraph within the width, each line of it indented."""
     import textwrap
 
     from boatyard.cli.output import columns

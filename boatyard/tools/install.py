@@ -115,7 +115,9 @@ class Installer:
 
     def _from_modules(self, tools: list[Tool]) -> list[Tool]:
         buildable = [tool for tool in tools if tool.go_package]
-        left = [self._failed(tool, "There is no other source.") for tool in tools if tool not in buildable]
+        left = [
+            self._failed(tool, "There is no other source; put it on PATH.") for tool in tools if tool not in buildable
+        ]
         if not buildable:
             return left
         self._need_room(_ROOM_TO_BUILD)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 State = Literal["ok", "missing", "broken"]
 FIX = "Run `boatyard doctor --fix`."
-FIX_ON_DEMAND = "Put it on PATH, or run `boatyard prerequisites CLUSTER --fix` for a cluster that needs it."
+FIX_ON_DEMAND = (
+    "Put it on PATH, or let `boatyard prerequisites FILE --fix` get its official release where that can be reached."
+)
 
 
 @dataclass(frozen=True)

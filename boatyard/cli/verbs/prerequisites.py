@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boatyard.cli.output import Out
-from boatyard.cli.plans import CHANGES
+from boatyard.cli.plans import CHANGES, wrapped
 from boatyard.cli.verb import target_argument, verb
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ def show(out: Out, found: "list[Finding]") -> None:
     """A line a finding, and under it what mends it."""
     for each in found:
         sign, colour = ("+", "green") if each.repair else ("!", "red") if each.blocks else ("?", "yellow")
-        out.line(f"  {out.paint(sign, colour)} {each.subject}: {each.problem}")
-        out.say(each.fix, indent="      ")
+        wrapped(out, "  ", f"{sign} {each.subject}: {each.problem}", colour)
+        wrapped(out, "      ", each.fix)

@@ -6,6 +6,7 @@ from boatyard.drivers.kops import changes, guard, render
 from boatyard.drivers.kops import members as etcd
 from boatyard.drivers.kops.dead import Dead, dead, quorum_lost, refused
 from boatyard.drivers.kops.groups import refuse_ahead
+from boatyard.drivers.kops.judging import judge
 from boatyard.drivers.kops.observe import cluster_differences, differing
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.rolling import Rolling
@@ -43,6 +44,7 @@ def _record(reach: Reach, record: Record) -> None:
     scope = guard.settings(f"configuring {reach.name}")
     wanted = documents(reach, record)
     if any(each not in record.documents for each in wanted):
+        judge(reach, record.version or "")
         with changes.changing(reach, scope):
             reach.kops.replace(wanted)
     else:

@@ -10,6 +10,7 @@ from boatyard.drivers.kops import changes, guard, nodes, render
 from boatyard.drivers.kops.create import placeholder
 from boatyard.drivers.kops.draining import drain_and_end, patch
 from boatyard.drivers.kops.fleet import Machine, ScalingGroup
+from boatyard.drivers.kops.judging import judge
 from boatyard.drivers.kops.merge import merge
 from boatyard.drivers.kops.nodes import NODES, Json, name_of
 from boatyard.drivers.kops.reach import Reach
@@ -115,6 +116,7 @@ class Groups:
         document = pool_document(self._reach, record, pool)
         refuse_ahead(self._reach, record, self._look())
         if document != record.groups.get(pool.name):
+            judge(self._reach, record.version or "")
             with changes.changing(self._reach, scope, [pool.name]):
                 self._reach.kops.replace([document])
         elif not changes.is_applied(self._reach, record):

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from boatyard.aws.checks import Check, Needs, Subnet
 from boatyard.drivers.base import Finding
 from boatyard.drivers.kops import render
+from boatyard.drivers.kops.judging import judge
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.subnets import zones_of
-from boatyard.drivers.kops.versioning import full_version
+from boatyard.drivers.kops.versioning import channel_of, full_version
 from boatyard.errors import BoatyardError, InvalidSpec, Temporary
 from boatyard.spec.models import Network
 
+_CHANNEL = "Let this machine reach it, or name a copy of it in `provider.channel`, as file:///PATH."
 _KOPS_PODS, _KOPS_SERVICES = "100.96.0.0/11", "100.64.0.0/13"
 
 
@@ -24,13 +26,21 @@ def _program(reach: Reach) -> list[Finding]:
     try:
         reach.env.tool("kops")
     except BoatyardError as error:
-        return [Finding("kops", error.message, error.hint or "boatyard doctor --fix")]
+        return [Finding("kops", error.message, error.hint or "Run `boatyard doctor --fix`.")]
     try:
-        full_version(reach, reach.cluster.kubernetes.version)
-    except InvalidSpec as error:
-        return [Finding("kubernetes.version", error.message, error.hint or "name a version that the channel offers")]
+        channel_of(reach)
     except BoatyardError as error:
-        return [Finding("kops", error.message, error.hint or "see that `kops version` works")]
+        return [Finding("provider.channel", error.message, error.hint or _CHANNEL)]
+    try:
+        version = full_version(reach, reach.cluster.kubernetes.version)
+    except InvalidSpec as error:
+        return [Finding("kubernetes.version", error.message, error.hint or "Name a version that the channel offers.")]
+    except BoatyardError as error:
+        return [Finding("kops", error.message, error.hint or "See that `kops version` works.")]
+    try:
+        judge(reach, version)
+    except InvalidSpec as error:
+        return [Finding("kOps' own fields", error.message, error.hint or "Name fields that kOps has.")]
     return []
 
 

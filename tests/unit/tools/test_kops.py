@@ -52,7 +52,7 @@ def test_a_wrong_hash_is_refused(tmp_path: Path, releases: ReleaseServer) -> Non
     box = toolbox(tmp_path, served_by(releases))
     with pytest.raises(MissingTool, match=r"has sha256 .* published is 0000.*refused"):
         box.ensure(["kops"])
-    with pytest.raises(MissingTool, match="prerequisites CLUSTER --fix"):
+    with pytest.raises(MissingTool, match="prerequisites FILE --fix"):
         box.path("kops")
 
 

@@ -1,5 +1,6 @@
 """What a spec asks of its account, and what is odd about the names that it gives."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,12 @@ def test_an_account_that_does_not_answer_now_is_no_finding(reach_of: Any, monkey
     monkeypatch.setattr("boatyard.aws.prerequisites.examine", busy)
     with pytest.raises(Temporary, match="Throttling"):
         preflight(reach_of())
+
+
+def test_a_channel_that_cannot_be_read_is_told_as_that(reach_of: Any, sound: None) -> None:
+    reach = reach_of(channel="file:///nowhere/channel.yaml")
+    reach.env = replace(reach.env, tool=Path)
+    (finding,) = preflight(reach)
+    assert (finding.subject, finding.blocks) == ("provider.channel", True)
+    assert "/nowhere/channel.yaml cannot be read" in finding.problem
+    assert "file://" in finding.fix
