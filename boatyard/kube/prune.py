@@ -1,6 +1,6 @@
 """Delete what is no longer wanted: only objects that carry our label, and nothing that holds somebody else's data."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +92,7 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
         return "absent", ""
     if labels(document).get(APP_LABEL) != app:
         return "foreign", f"it does not carry the label {APP_LABEL}={app}"
-    if annotations(document).get("helm.sh/resource-policy") == "keep":
+    if _kept(document):
         return "foreign", "its chart asks for it to be kept"
     if reason := _in_use(client, app, ref, document):
         return "held", reason
@@ -104,6 +104,11 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
     except ApiConflict:  # another object took the name since we looked
         return "foreign", "it was made anew by somebody else meanwhile"
     return "deleted", ""
+
+
+def _kept(document: Mapping[str, Any]) -> bool:
+    """Does its chart ask for it to be left where it is?"""
+    return annotations(document).get("helm.sh/resource-policy") == "keep"
 
 
 def _in_use(client: Client, app: str, ref: Ref, document: dict[str, Any]) -> str:
@@ -120,7 +125,7 @@ def _in_use(client: Client, app: str, ref: Ref, document: dict[str, Any]) -> str
 
 
 def foreign_content(client: Client, app: str, namespace: str) -> list[str]:
-    """Names of the objects in a namespace that neither this app nor the cluster itself put there."""
+    """Names of the objects in a namespace that neither this app nor the cluster itself put there, or that are to be kept."""
     seen: set[tuple[str, str]] = set()
     paths = []
     for resource in client.discovery.all():
@@ -142,7 +147,7 @@ def _strangers(client: Client, app: str, kind: str, path: str) -> list[str]:
     return [
         f"{kind} {item['metadata']['name']}"
         for item in items
-        if labels(item).get(APP_LABEL) != app
+        if (labels(item).get(APP_LABEL) != app or _kept(item))
         and (kind, item["metadata"]["name"]) not in _MADE_BY_CLUSTER
         and not item["metadata"].get("ownerReferences")
         and not item["metadata"].get("deletionTimestamp")

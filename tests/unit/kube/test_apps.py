@@ -134,6 +134,18 @@ def test_a_namespace_with_the_data_of_others_is_kept(client, sources):
     client.delete("/api/v1/namespaces/tenant-space")
 
 
+def test_what_a_chart_asks_to_keep_outlives_its_namespace_s_app(client, sources):
+    app = App(name="keeper", namespace="keeper", manifests="m.yaml")
+    keep = '{name: a, annotations: {"helm.sh/resource-policy": keep}}'
+    (sources.base / "m.yaml").write_text(config_map("a", x="1").replace("{name: a}", keep) + config_map("b", x="1"))
+    deploy(client, app, sources, deadline=within())
+    result = remove(client, "keeper", deadline=within())
+    assert [ref.name for ref in result.pruned] == ["b"]
+    assert dict(result.kept)[Ref("", "Namespace", "", "keeper")] == "it holds ConfigMap a"
+    assert names(client, "keeper") == {"a"}
+    client.delete("/api/v1/namespaces/keeper")
+
+
 def test_an_object_belongs_to_one_app(client, namespace, sources):
     (sources.base / "m.yaml").write_text(config_map("a", x="1"))
     deploy(client, App(name="one", namespace=namespace, manifests="m.yaml"), sources, deadline=within())
