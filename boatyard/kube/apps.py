@@ -75,6 +75,7 @@ class Prepared:
     old: Inventory
     """What an earlier deployment left; empty when there was none."""
     refs: frozenset[Ref] = field(repr=False)
+    """All that belongs to the app: of the hooks also those that do not run this time."""
 
 
 def deploy(
@@ -95,7 +96,8 @@ def deploy(
     deadline = deadline.sooner(app.timeout.total_seconds(), f"deploying app {app.name}")
     ready = prepare(client, app, sources)
     fence()
-    inventory.write(client, Inventory(app.name, ready.digest, False, ready.old.refs | ready.refs))
+    old = ready.old
+    inventory.write(client, Inventory(app.name, ready.digest, False, old.refs | ready.refs, old.installed))
     work = _Work(client, app.name, deadline, report, fence, force)
     rest = list(ready.objects)
     applied: list[Applied] = []
@@ -113,9 +115,9 @@ def deploy(
         selector=f"{APP_LABEL}={app.name}",
     )
     applied += [one for group in ready.after for one in work.hooks(group)]
-    gone = prune(client, app.name, ready.old.refs - ready.refs, deadline=deadline, report=report, fence=fence)
+    gone = prune(client, app.name, old.refs - ready.refs, deadline=deadline, report=report, fence=fence)
     fence()
-    inventory.write(client, Inventory(app.name, ready.digest, True, ready.refs | gone.held))
+    inventory.write(client, Inventory(app.name, ready.digest, True, ready.refs | gone.held, True))
     return Deployed(app.name, ready.digest, tuple(applied), gone.deleted, gone.kept)
 
 
@@ -146,7 +148,7 @@ def prepare(client: Client, app: App, sources: Sources) -> Prepared:
     """Render the app for this cluster. Reads only. `Permanent` when one of its objects belongs to another app."""
     known = inventory.read_all(client)
     old = known.get(app.name, Inventory(app.name, "", False, frozenset()))
-    able = _capabilities(client, upgrade=old.complete) if app.chart else None
+    able = _capabilities(client, upgrade=old.installed) if app.chart else None
     rendered = render(
         app,
         base=sources.base,
@@ -173,7 +175,7 @@ def prepare(client: Client, app: App, sources: Sources) -> Prepared:
     before, after = tuple(map(ours, rendered.before)), tuple(map(ours, rendered.after))
     everything = [*objects, *(one for group in (*before, *after) for one in group)]
     objects = (*_namespace(client, app, everything), *objects)
-    refs = frozenset(Ref.of(document) for document in (*objects, *everything))
+    refs = frozenset(Ref.of(document) for document in (*objects, *everything, *ours(rendered.others)))
     _refuse_foreign(app.name, refs, known)
     return Prepared(digest(app, sources.base), objects, before, after, old, refs)
 
@@ -250,7 +252,7 @@ class _Work:
         self._prune(ref for ref in refs if "before-hook-creation" in policies[ref])
         self._report(f"running the hooks {', '.join(map(str, refs))}")
         applied = self.apply(group)
-        wait_ready(self._client, refs, deadline=self._deadline, report=self._report)
+        wait_ready(self._client, refs, deadline=self._deadline, report=self._report, to_the_end=True)
         self._prune(ref for ref in refs if "hook-succeeded" in policies[ref])
         return applied
 

@@ -19,12 +19,16 @@ _SELECTOR = f"{_KIND_LABEL}=inventory"
 
 @dataclass(frozen=True)
 class Inventory:
-    """digest: of the source last deployed, whole or in part. complete: all of `refs` was applied, ready and pruned."""
+    """digest: of the source last deployed, whole or in part. complete: all of `refs` was applied, ready and pruned.
+
+    installed: some deployment of it came to its end, so that another is an upgrade, also after one that did not.
+    """
 
     app: str
     digest: str
     complete: bool
     refs: frozenset[Ref]
+    installed: bool = False
 
     def document(self) -> dict[str, Any]:
         return {
@@ -38,6 +42,7 @@ class Inventory:
             "data": {
                 "digest": self.digest,
                 "complete": "true" if self.complete else "false",
+                "installed": "true" if self.installed else "false",
                 "objects": "".join(f"{r.group}|{r.kind}|{r.namespace}|{r.name}\n" for r in sorted(self.refs)),
             },
         }
@@ -48,7 +53,9 @@ class Inventory:
         lines: Iterable[str] = str(data.get("objects") or "").splitlines()
         refs = frozenset(Ref(*parts) for line in lines if len(parts := line.split("|")) == 4)
         app = str(document["metadata"]["labels"][APP_LABEL])
-        return cls(app, str(data.get("digest") or ""), data.get("complete") == "true", refs)
+        complete = data.get("complete") == "true"
+        installed = complete or data.get("installed") == "true"
+        return cls(app, str(data.get("digest") or ""), complete, refs, installed)
 
 
 def read_all(client: Client) -> dict[str, Inventory]:

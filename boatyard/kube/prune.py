@@ -125,7 +125,7 @@ def _in_use(client: Client, app: str, ref: Ref, document: dict[str, Any]) -> str
 
 
 def foreign_content(client: Client, app: str, namespace: str) -> list[str]:
-    """Names of the objects in a namespace that neither this app nor the cluster itself put there, or that are to be kept."""
+    """Names of the objects in a namespace that are not this app's nor the cluster's own, or that are to be kept."""
     seen: set[tuple[str, str]] = set()
     paths = []
     for resource in client.discovery.all():

@@ -46,6 +46,14 @@ def status(document: Json) -> Status:
     return _by_conditions(document, state)
 
 
+def finished(document: Json) -> bool:
+    """Has a Job or Pod done its work? So it has, whether or not it was deleted since."""
+    if document.get("apiVersion") == "batch/v1" and document.get("kind") == "Job":
+        return bool(condition(document, "Complete").get("status") == "True")
+    pod = (document.get("apiVersion"), document.get("kind")) == ("v1", "Pod")
+    return pod and (document.get("status") or {}).get("phase") == "Succeeded"
+
+
 def never_waits(group: str, kind: str) -> bool:
     """True for kinds that are ready as soon as they exist, so that nobody need watch them."""
     return (group, kind) in _IMMEDIATE

@@ -40,6 +40,7 @@ _HINTS = {
 HOOK = "helm.sh/hook"
 _BEFORE = {"pre-install", "pre-upgrade"}
 _AFTER = {"post-install", "post-upgrade"}
+_OF_UPGRADE = {"pre-upgrade", "post-upgrade"}
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,17 @@ class Rendered:
     """before, after: groups of Helm hooks, in order of weight, each applied and waited for before the next thing.
 
     Hooks of tests, rollback and deletion are left out. `crd-install`, of old charts, counts as an ordinary object.
+    others: hooks of an installation where this is an upgrade, and the other way round: not to be run, nor to be pruned.
     """
 
     objects: tuple[Document, ...]
     before: tuple[tuple[Document, ...], ...] = ()
     after: tuple[tuple[Document, ...], ...] = ()
+    others: tuple[Document, ...] = ()
 
     @property
     def all(self) -> Iterator[Document]:
-        return itertools.chain(*self.before, self.objects, *self.after)
+        return itertools.chain(*self.before, self.objects, *self.after, self.others)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def render(
         env = minimal_env(HOME=str(_private(cache / "kustomize")))
         text = _program(app, argv, app.kustomize, timeout, stopped, env=env)
         return Rendered(tuple(parse(text, f"the output of kustomize for {app.kustomize}")))
-    return _hooked(_chart(app, base, tool, cache, timeout, stopped, capabilities or Capabilities()))
+    able = capabilities or Capabilities()
+    return _hooked(_chart(app, base, tool, cache, timeout, stopped, able), upgrade=able.upgrade)
 
 
 def digest(app: App, base: Path) -> str:
@@ -310,19 +314,24 @@ def _program(
     return result.stdout
 
 
-def _hooked(documents: list[Document]) -> Rendered:
+def _hooked(documents: list[Document], *, upgrade: bool) -> Rendered:
+    """Helm's template prints the hooks of installation and upgrade alike."""
+    now = _OF_UPGRADE if upgrade else (_BEFORE | _AFTER) - _OF_UPGRADE
     ordinary: list[Document] = []
+    others: list[Document] = []
     before: list[Document] = []
     after: list[Document] = []
     for document in documents:
         hooks = {part.strip() for part in str(annotations(document.object).get(HOOK, "")).split(",") if part.strip()}
         if not hooks or "crd-install" in hooks:
             ordinary.append(document)
-        elif hooks & _BEFORE:
+        elif hooks & _BEFORE & now:
             before.append(document)
-        elif hooks & _AFTER:
+        elif hooks & _AFTER & now:
             after.append(document)
-    return Rendered(tuple(ordinary), _by_weight(before), _by_weight(after))
+        elif hooks & (_BEFORE | _AFTER):
+            others.append(document)
+    return Rendered(tuple(ordinary), _by_weight(before), _by_weight(after), tuple(others))
 
 
 def _by_weight(hooks: list[Document]) -> tuple[tuple[Document, ...], ...]:

@@ -13,7 +13,7 @@ from boatyard.kube.client import Client, Event, Watch
 from boatyard.kube.diagnose import why
 from boatyard.kube.discovery import Resource
 from boatyard.kube.objects import Ref
-from boatyard.kube.readiness import Status, never_waits, status
+from boatyard.kube.readiness import READY, Status, finished, never_waits, status
 from boatyard.words import some
 
 Report = Callable[[str], None]
@@ -28,15 +28,19 @@ def wait_ready(
     deadline: Deadline,
     report: Report | None = None,
     selector: str | None = None,
+    to_the_end: bool = False,
 ) -> None:
     """Return when every object is ready. selector: a label selector that matches all of them, to watch less.
+
+    to_the_end: a Pod must have succeeded; else it is ready when it takes requests.
+    What has done its work and was then deleted (a Job's time to live) is ready.
 
     `Permanent` as soon as one has failed for good; `DeadlineExceeded` with one sentence for each cause.
     """
     awaited = {ref for ref in refs if not never_waits(*ref.type)}
     if not awaited:
         return
-    board = _Board(client, awaited, report or (lambda line: None), deadline)
+    board = _Board(client, awaited, report or (lambda line: None), deadline, to_the_end)
     with _watches(client, awaited, deadline, selector) as events:
         for event in events:
             board.take(event)
@@ -77,8 +81,8 @@ def _remains(ref: Ref, document: dict[str, Any]) -> str:
 class _Board:
     """What is known of each awaited object."""
 
-    def __init__(self, client: Client, awaited: set[Ref], report: Report, deadline: Deadline) -> None:
-        self._client, self._report, self._deadline = client, report, deadline
+    def __init__(self, client: Client, awaited: set[Ref], report: Report, deadline: Deadline, to_the_end: bool) -> None:
+        self._client, self._report, self._deadline, self._to_the_end = client, report, deadline, to_the_end
         self._status = {ref: Status("waiting", "it does not exist") for ref in awaited}
         self._unsynced = {ref.type for ref in awaited}
         self._told: tuple[str, ...] = ()
@@ -97,7 +101,10 @@ class _Board:
         ref = Ref.of(event.object)
         if ref not in self._status:
             return
-        now = Status("waiting", "it was deleted") if event.type == "DELETED" else self._judge(event.object)
+        if finished(event.object):
+            now = READY
+        else:
+            now = Status("waiting", "it was deleted") if event.type == "DELETED" else self._judge(event.object)
         if now.state == "failed":
             causes = why(self._client, ref) or [now.reason]
             raise Permanent(f"{ref} has failed: {'; '.join(dict.fromkeys([now.reason, *causes]))}.")
@@ -105,6 +112,8 @@ class _Board:
 
     def _judge(self, document: dict[str, Any]) -> Status:
         now = status(document)
+        if self._to_the_end and now and Ref.of(document).type == ("", "Pod"):
+            return Status("waiting", "it has not ended yet")
         if document["kind"] == "PersistentVolumeClaim" and not now and self._binds_late(document):
             return Status("ready", "its volume comes with the first pod that uses it")
         return now

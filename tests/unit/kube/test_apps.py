@@ -146,6 +146,93 @@ def test_what_a_chart_asks_to_keep_outlives_its_namespace_s_app(client, sources)
     client.delete("/api/v1/namespaces/keeper")
 
 
+def chart(folder, **templates):
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text("apiVersion: v2\nname: c\nversion: 1.0.0\n")
+    for name, text in templates.items():
+        (folder / "templates" / f"{name}.yaml").write_text(text)
+
+
+def test_hooks_of_installation_run_once_and_stay_and_those_of_upgrades_run_after_it(client, namespace, sources):
+    hooks = {f"{when}-{what}": f"{when}-{what}" for when in ("pre", "post") for what in ("install", "upgrade")}
+    text = {
+        name: config_map(name, x="{{ .Values.x }}").replace(
+            f"{{name: {name}}}", f'{{name: {name}, annotations: {{"helm.sh/hook": {hook}}}}}'
+        )
+        for name, hook in hooks.items()
+    }
+    chart(sources.base / "c", **text)
+
+    def value(name):
+        return client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")["data"]["x"]
+
+    def app(x):
+        return App(name="hooked", namespace=namespace, chart="./c", values={"x": x})
+
+    calls = []
+
+    def killed():
+        calls.append(1)
+        if len(calls) > 1:
+            raise Fenced("killed")
+
+    deploy(client, app("1"), sources, deadline=within())
+    assert names(client, namespace) == {"pre-install", "post-install"}
+    with pytest.raises(Fenced):
+        deploy(client, app("2"), sources, deadline=within(), fence=killed)
+    deploy(client, app("2"), sources, deadline=within())
+    assert {name: value(name) for name in hooks} == {
+        "pre-install": "1",
+        "post-install": "1",
+        "pre-upgrade": "2",
+        "post-upgrade": "2",
+    }
+    remove(client, "hooked", deadline=within())
+    assert names(client, namespace) == set()
+
+
+def test_a_pod_that_is_a_hook_is_waited_for_to_its_end(client, node, namespace, sources):
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: migrate, annotations: {helm.sh/hook: pre-install}}\n"
+        "spec: {restartPolicy: Never, containers: [{name: c, image: a}]}\n"
+    )
+    chart(sources.base / "c", pod=pod, app=config_map("a", x="1"))
+    seen = []
+
+    def end(line):
+        if "it has not ended yet" in line:
+            seen.append(names(client, namespace))
+            path = f"/api/v1/namespaces/{namespace}/pods/migrate/status"
+            client.patch(path, {"status": {"phase": "Succeeded"}})
+
+    deploy(client, App(name="h", namespace=namespace, chart="./c"), sources, deadline=within(), report=end)
+    assert seen == [set()]
+    assert names(client, namespace) == {"a"}
+
+
+def test_a_job_that_went_after_its_work_counts_as_done(client, node, namespace, sources):
+    job = (
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n"
+        "spec: {ttlSecondsAfterFinished: 0, "
+        "template: {spec: {restartPolicy: Never, containers: [{name: c, image: a}]}}}\n"
+    )
+    slow = deployment("slow").replace("image: shop}]", "image: shop}]\n      nodeSelector: {no: where}")
+    (sources.base / "m.yaml").write_text(job + slow)
+    app = App(name="ttl", namespace=namespace, manifests="m.yaml")
+
+    def let_go():
+        gone = client.watch(f"/apis/batch/v1/namespaces/{namespace}/jobs", timeout=30)
+        next(event for event in gone if event.type == "DELETED")
+        client.patch(f"/apis/apps/v1/namespaces/{namespace}/deployments/slow", {"spec": {"replicas": 0}})
+
+    other = threading.Thread(target=let_go)
+    other.start()
+    deploy(client, app, sources, deadline=within(40))
+    other.join()
+    with pytest.raises(ApiNotFound):
+        client.get(f"/apis/batch/v1/namespaces/{namespace}/jobs/j")
+
+
 def test_an_object_belongs_to_one_app(client, namespace, sources):
     (sources.base / "m.yaml").write_text(config_map("a", x="1"))
     deploy(client, App(name="one", namespace=namespace, manifests="m.yaml"), sources, deadline=within())
