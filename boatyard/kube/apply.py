@@ -13,6 +13,7 @@ from boatyard.clock import Deadline
 from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client, Response
 from boatyard.kube.objects import CRD, MANAGER, Ref, defined_kinds, labels, order, served_path, wave
+from boatyard.kube.waiting import wait_gone
 
 Report = Callable[[str], None]
 Fence = Callable[[], None]
@@ -107,6 +108,7 @@ def apply_objects(
 ) -> list[Applied]:
     """Apply every object, in the order given back; namespaced ones must name their namespace.
 
+    What is being deleted is waited for until it has gone, and is made anew.
     Definitions and namespaces go first, then what pods rely on, then the rest; objects of new kinds go once those are
     served. Inside of a wave all goes in parallel.
     An error does not stop the others of its wave, so all are told at once: `ApplyConflicts` when all are conflicts,
@@ -204,10 +206,11 @@ def _apply_one(
     except ApiInvalid as error:
         if params.get("dryRun") or not _replaceable(client, ref, path, document, error):
             raise
-        _delete_and_wait(client, path, deadline)
-        answer = _patch(client, path, body, params)
-        return Applied(ref, "replaced", answer.json())
+        _delete(client, path)
+        return _made_anew(client, ref, path, body, params, deadline)
     now = answer.json()
+    if now["metadata"].get("deletionTimestamp") and not params.get("dryRun"):  # it will go, whatever we wrote into it
+        return _made_anew(client, ref, path, body, params, deadline)
     if answer.status == 201:
         return Applied(ref, "created", now)
     return Applied(ref, "unchanged" if start.unchanged(now, str(params["fieldManager"])) else "configured", now)
@@ -232,22 +235,19 @@ def _replaceable(client: Client, ref: Ref, path: str, document: Mapping[str, Any
     return bool(ours) and ours.items() <= labels(client.get(path)).items()
 
 
-def _delete_and_wait(client: Client, path: str, deadline: Deadline) -> None:
-    collection, _, name = path.rpartition("/")
+def _delete(client: Client, path: str) -> None:
     try:
-        found = client.get(path)["metadata"]
-        client.delete(path, propagation="Foreground", uid=found["uid"])
+        client.delete(path, propagation="Foreground", uid=client.get(path)["metadata"]["uid"])
     except ApiNotFound:
         return
-    version, there = found["resourceVersion"], False
-    with client.watch(
-        collection, resource_version=version, deadline=deadline, fieldSelector=f"metadata.name={name}"
-    ) as watch:
-        for event in watch:
-            there = there or event.type in ("ADDED", "MODIFIED")
-            if event.type == "DELETED" or (event.type == "SYNCED" and not there):  # it went while we were cut off
-                return
-    deadline.check(f"{path} to go")
+
+
+def _made_anew(
+    client: Client, ref: Ref, path: str, body: bytes, params: Mapping[str, Any], deadline: Deadline
+) -> Applied:
+    """Once what is being deleted is gone. `DeadlineExceeded` names what holds it."""
+    wait_gone(client, [ref], deadline=deadline)
+    return Applied(ref, "replaced", _patch(client, path, body, params).json())
 
 
 def _settle(client: Client, answers: Iterable[Mapping[str, Any]], deadline: Deadline) -> None:

@@ -68,7 +68,7 @@ class ApiConflict(ApiError, Permanent):
 
 
 class ApiBusy(ApiError, Temporary):
-    """No connection, 408, 429 or 5xx: worth trying again after `delay` seconds."""
+    """No connection, 408, 429 or 5xx, or a namespace on its way out: worth trying again after `delay` seconds."""
 
     def __init__(
         self,
@@ -104,7 +104,8 @@ def error_from(status: int, body: Any, request: str, retry_after: float | None =
     reason, details = str(document.get("reason") or ""), document.get("details")
     if status == 500 and any(mark in message for mark in _WRONG_TYPES):
         status = 422
-    if status in (408, 429) or status >= 500:
+    leaving = any(cause.get("reason") == "NamespaceTerminating" for cause in (details or {}).get("causes") or ())
+    if status in (408, 429) or status >= 500 or leaving:
         delay = retry_after if retry_after is not None else 2.0
         return ApiBusy(message, status=status, reason=reason, details=details, delay=delay)
     return _BY_STATUS.get(status, ApiRejected)(message, status=status, reason=reason, details=details)

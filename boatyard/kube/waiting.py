@@ -12,12 +12,19 @@ from boatyard.errors import BoatyardError, DeadlineExceeded, NotFound, Permanent
 from boatyard.kube.client import Client, Event, Watch
 from boatyard.kube.diagnose import why
 from boatyard.kube.discovery import Resource
-from boatyard.kube.objects import Ref
-from boatyard.kube.readiness import READY, Status, finished, never_waits, status
+from boatyard.kube.objects import NAMESPACE, Ref
+from boatyard.kube.readiness import READY, Status, condition, finished, never_waits, status
 from boatyard.words import some
 
 Report = Callable[[str], None]
 _TOLD = 5  # objects named in one line of progress
+_HOLDS_NAMESPACE = (
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "NamespaceDeletionContentFailure",
+    "NamespaceContentRemaining",
+    "NamespaceFinalizersRemaining",
+)
 _QUIET = 0.5  # seconds between two lines of progress
 
 
@@ -74,8 +81,13 @@ def wait_gone(client: Client, refs: Iterable[Ref], *, deadline: Deadline) -> Non
 
 
 def _remains(ref: Ref, document: dict[str, Any]) -> str:
-    held = (document.get("metadata") or {}).get("finalizers")
-    return f"{ref} (held by the finalizers {', '.join(held)})" if held else str(ref)
+    if held := (document.get("metadata") or {}).get("finalizers"):
+        return f"{ref} (held by the finalizers {', '.join(held)})"
+    if ref.type == NAMESPACE:
+        found = (condition(document, kind) for kind in _HOLDS_NAMESPACE)
+        reasons = [str(each.get("message")) for each in found if each.get("status") == "True" and each.get("message")]
+        return f"{ref} ({' '.join(reasons).rstrip('.')})" if reasons else str(ref)
+    return str(ref)
 
 
 class _Board:

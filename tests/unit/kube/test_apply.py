@@ -1,9 +1,11 @@
 """Server-side apply against a real API server."""
 
+import threading
+
 import pytest
 
 from boatyard.clock import Deadline, SystemClock
-from boatyard.errors import Fenced, Permanent
+from boatyard.errors import DeadlineExceeded, Fenced, Permanent, Temporary
 from boatyard.kube.apply import ApplyConflicts, apply_objects
 from boatyard.kube.client import APPLY
 from boatyard.kube.objects import Ref, adopt
@@ -165,3 +167,43 @@ def test_dry_run_changes_nothing(client, namespace):
 def test_the_same_object_twice_is_refused(client, namespace):
     with pytest.raises(Permanent, match="twice"):
         apply_objects(client, [config_map("a", namespace)] * 2, deadline=soon())
+
+
+def test_what_is_being_deleted_is_made_anew_once_it_has_gone(client, namespace):
+    collection = f"/api/v1/namespaces/{namespace}/configmaps"
+    client.create(collection, {"metadata": {"name": "a", "finalizers": ["example.com/x"]}, "data": {"x": "1"}})
+    client.delete(f"{collection}/a")
+
+    def let_go():
+        with client.watch(collection, timeout=30, fieldSelector="metadata.name=a") as watch:
+            next(event for event in watch if (event.object.get("data") or {}).get("x") == "2")
+        client.patch(f"{collection}/a", {"metadata": {"finalizers": None}})
+
+    short = Deadline.after(0.5, "the test", SystemClock())
+    with pytest.raises(DeadlineExceeded, match=r"ConfigMap \S+/a \(held by the finalizers example.com/x\)"):
+        apply_objects(client, [config_map("a", namespace, x="1")], deadline=short, force=True)
+    other = threading.Thread(target=let_go)
+    other.start()
+    done = apply_objects(client, [config_map("a", namespace, x="2")], deadline=soon(), force=True)
+    other.join()
+    assert actions(done) == ["replaced"]
+    assert "deletionTimestamp" not in client.get(f"{collection}/a")["metadata"]
+
+
+def test_a_namespace_on_its_way_out_is_waited_for_and_says_what_holds_it(client):
+    collection = "/api/v1/namespaces/leaving/configmaps"
+    client.create("/api/v1/namespaces", {"metadata": {"name": "leaving"}})
+    client.create(collection, {"metadata": {"name": "held", "finalizers": ["example.com/x"]}})
+    client.delete("/api/v1/namespaces/leaving")
+    with client.watch("/api/v1/namespaces", timeout=30, fieldSelector="metadata.name=leaving") as watch:
+        next(event for event in watch if "NamespaceFinalizersRemaining" in str(event.object.get("status")))
+    with pytest.raises(Temporary, match="being terminated"):  # made by others: it may come back
+        apply_objects(client, [config_map("a", "leaving")], deadline=soon())
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "leaving"}}
+    short = Deadline.after(1, "the test", SystemClock())
+    with pytest.raises(DeadlineExceeded, match=r"Namespace leaving \(.*example.com/x in 1 resource instances"):
+        apply_objects(client, [space, config_map("a", "leaving")], deadline=short)
+    client.patch(f"{collection}/held", {"metadata": {"finalizers": None}})
+    done = apply_objects(client, [space, config_map("a", "leaving")], deadline=soon())
+    assert done[1].action == "created"
+    client.delete("/api/v1/namespaces/leaving")
