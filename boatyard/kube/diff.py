@@ -14,6 +14,7 @@ from boatyard.kube.objects import MANAGER, Json, Ref
 from boatyard.spec.models import App
 
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
+_WRITTEN_BY_KUBECTL = "kubectl.kubernetes.io/last-applied-configuration"  # the object once more, a Secret's values too
 _PARALLEL = 16
 
 
@@ -85,5 +86,7 @@ def _yaml(document: Json | None) -> list[str]:
     if document is None:
         return []
     metadata = {key: value for key, value in document["metadata"].items() if key not in _NOISE}
+    if _WRITTEN_BY_KUBECTL in (metadata.get("annotations") or {}):
+        metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _WRITTEN_BY_KUBECTL}
     shown = {key: value for key, value in document.items() if key != "status"} | {"metadata": metadata}
     return yaml.dump(shown, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True).splitlines(keepends=True)

@@ -24,11 +24,14 @@ class Document:
     where: str
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes takes it: no dates, no base-60 numbers (`22:22` is text), no key twice."""
+class Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes takes it: no dates, no base-60 numbers (`22:22` is text), no default key (`=` is text), no key
+    twice."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":int", ":float"))]
+        first: [
+            (tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":int", ":float", ":value"))
+        ]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -42,12 +45,12 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:int",
     re.compile(r"^[-+]?(?:0b[0-1_]+|0[0-7_]*|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"),
     list("-+0123456789"),
 )
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
         r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$"
@@ -71,7 +74,7 @@ def _values(text: str | bytes, where: str) -> Iterator[tuple[int, Any]]:
     if too_deep(text):
         raise InvalidSpec([f"{where}: nested deeper than {_DEEPEST} levels"])
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
     except yaml.YAMLError as error:
         raise InvalidSpec([f"{where}: not readable as YAML: {_problem(error)}"]) from None
     suspicious = b"*" in text if isinstance(text, bytes) else "*" in text

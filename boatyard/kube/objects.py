@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from boatyard.errors import InvalidSpec
 from boatyard.kube.discovery import Resource
 
 Json = dict[str, Any]
@@ -138,6 +139,7 @@ def adopt(document: Mapping[str, Any], *, app: str, namespace: str, namespaced: 
     """A copy with our label, and `namespace` where the kind needs one and the object names none.
 
     A Secret's `stringData` becomes `data`: the server never gives it back, so what is left out later would stay.
+    `InvalidSpec` for values of Secrets that are no text; the server would show them in its refusal.
     """
     metadata = dict(document["metadata"])
     metadata["labels"] = {**(metadata.get("labels") or {}), APP_LABEL: app}
@@ -146,11 +148,24 @@ def adopt(document: Mapping[str, Any], *, app: str, namespace: str, namespaced: 
     else:
         metadata.pop("namespace", None)
     copy = {**{key: value for key, value in document.items() if key != "status"}, "metadata": metadata}
-    if (document["apiVersion"], document["kind"]) == ("v1", "Secret") and "stringData" in copy:
-        plain = copy.pop("stringData") or {}
-        coded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
-        copy["data"] = {**(copy.get("data") or {}), **coded}
+    if (document["apiVersion"], document["kind"]) == ("v1", "Secret"):
+        _texts(copy, "data")
+        if plain := _texts(copy, "stringData"):
+            coded = {key: base64.b64encode((value or "").encode()).decode() for key, value in plain.items()}
+            copy["data"] = {**(copy.get("data") or {}), **coded}
+        copy.pop("stringData", None)
     return copy
+
+
+def _texts(secret: Mapping[str, Any], field: str) -> dict[str, str | None]:
+    values = secret.get(field)
+    if values is not None and not isinstance(values, dict):
+        raise InvalidSpec([f"Secret {secret['metadata']['name']}: {field} is not made of keys and values"])
+    for key, value in (values or {}).items():
+        if not isinstance(key, str) or not (value is None or isinstance(value, str)):
+            where = f"Secret {secret['metadata']['name']}: {field}.{key}"
+            raise InvalidSpec([f"{where} is no text; put numbers, true and false in quotes"])
+    return values or {}
 
 
 def served_path(definition: Mapping[str, Any]) -> str | None:

@@ -38,7 +38,7 @@ def status(document: Json) -> Status:
     metadata = document.get("metadata") or {}
     if metadata.get("deletionTimestamp"):
         return _waiting("is being deleted")
-    state = document.get("status") or {}
+    state = _mapping(document.get("status"))
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
     rule = _RULES.get((group, str(document.get("kind"))))
     if rule is not None:
@@ -61,8 +61,15 @@ def never_waits(group: str, kind: str) -> bool:
 
 def condition(document: Json, kind: str) -> Json:
     """The condition of that type, or an empty one."""
-    conditions = (document.get("status") or {}).get("conditions") or []
-    return next((entry for entry in conditions if entry.get("type") == kind), {})
+    conditions = _mapping(document.get("status")).get("conditions")
+    if not isinstance(conditions, list):
+        return {}
+    return next((entry for entry in conditions if _mapping(entry).get("type") == kind), {})
+
+
+def _mapping(value: Any) -> Json:
+    """Custom resources may put anything into their status."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _seen(document: Json, state: Json) -> bool:
@@ -184,7 +191,7 @@ def _on(kind: str) -> Callable[[Json, Json, Json], Status]:
 
 
 def _by_conditions(document: Json, state: Json) -> Status:
-    if "observedGeneration" in state and not _seen(document, state):
+    if isinstance(state.get("observedGeneration"), int) and not _seen(document, state):
         return _UNSEEN
     stalled = condition(document, "Stalled")
     if stalled.get("status") == "True":

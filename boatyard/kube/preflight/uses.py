@@ -13,6 +13,7 @@ import yaml
 from boatyard.errors import BoatyardError
 from boatyard.kube.apps import Sources
 from boatyard.kube.discovery import Resource
+from boatyard.kube.documents import Loader
 from boatyard.kube.objects import Ref
 from boatyard.kube.preflight.owners import CONTROL_PLANE, Owners
 from boatyard.kube.preflight.seen import Json, Seen
@@ -129,9 +130,9 @@ def manifests(text: str) -> list[Json]:
     """The objects in a manifest; what is no object (an empty document, one that does not parse) is passed over."""
     found: list[Json] = []
     try:
-        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
+        for document in yaml.load_all(text, Loader=Loader):
             found += _objects(document)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         pass
     return found
 
@@ -142,5 +143,10 @@ def _objects(document: Any) -> Iterator[Json]:
     if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _objects(item)
-    elif document.get("apiVersion") and document.get("kind") and (document.get("metadata") or {}).get("name"):
+    elif (
+        document.get("apiVersion")
+        and document.get("kind")
+        and isinstance(metadata := document.get("metadata"), dict)
+        and metadata.get("name")
+    ):
         yield document

@@ -277,6 +277,11 @@ def test_diff_shows_fields_and_masks_secrets(client, namespace, sources):
     assert edits == ["-  color: red", "+  color: blue"]
     assert "+  password: '*** (changed)'" in changes["s"].text
     assert "b3JjaGlk" not in changes["s"].text
+    note = {"kubectl.kubernetes.io/last-applied-configuration": '{"data": {"password": "dHVsaXA="}}'}
+    client.patch(f"/api/v1/namespaces/{namespace}/secrets/s", {"metadata": {"annotations": note}})
+    file.write_text(config_map("a", color="red"))
+    assert "dHVsaXA" not in "".join(change.text for change in diff(client, app, sources))
+    file.write_text(config_map("a", color="blue") + config_map("c", x="1"))
     assert names(client, namespace) == {"a", "b"}
     remove(client, "compared", deadline=within())
 

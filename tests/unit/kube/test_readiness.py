@@ -116,6 +116,10 @@ CASES = [
     ("own kind ready", obj("Widget", {}, {**SEEN, **has("Ready")}), "ready", ""),
     ("own kind unready", obj("Widget", {}, has("Ready", "False", message="soon")), "waiting", "soon"),
     ("own kind unseen", obj("Widget", {}, {"observedGeneration": 1, **has("Ready")}), "waiting", "newest"),
+    ("own kind with a word for status", obj("Widget", {}, "fine"), "ready", ""),
+    ("own kind with conditions of its own form", obj("Widget", {}, {"conditions": {"Ready": "x"}}), "ready", ""),
+    ("own kind with a list of words", obj("Widget", {}, {"conditions": ["Ready"]}), "ready", ""),
+    ("own kind with a hash", obj("Widget", {}, {"observedGeneration": "a1", **has("Ready")}), "ready", ""),
     ("own kind stalled", obj("Widget", {}, has("Stalled", message="bad image")), "failed", "bad image"),
 ]
 

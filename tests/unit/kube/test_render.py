@@ -57,9 +57,9 @@ def test_what_is_no_object_is_refused_with_its_place(text, complaint):
 
 
 def test_text_that_yaml_would_bend_stays_text():
-    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {port: 22:22, day: 2026-01-02, size: 12}\n"
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {port: 22:22, day: 2026-01-02, is: =, n: 12}\n"
     data = parse(text, "a.yaml")[0].object["data"]
-    assert data == {"port": "22:22", "day": "2026-01-02", "size": 12}
+    assert data == {"port": "22:22", "day": "2026-01-02", "is": "=", "n": 12}
 
 
 def test_lists_are_taken_apart():
@@ -97,6 +97,20 @@ def test_adopting_fills_in_what_the_kind_needs():
     assert "stringData" not in ours
     node = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "namespace": "x"}}
     assert "namespace" not in adopt(node, app="web", namespace="shop", namespaced=False)["metadata"]
+
+
+def test_an_empty_value_of_a_secret_is_empty():
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": None}}
+    assert adopt(secret, app="web", namespace="shop", namespaced=True)["data"] == {"a": ""}
+
+
+@pytest.mark.parametrize("values", [{"pin": 73195}, {"pin": True}, {"pin": {"73195": "x"}}, ["73195"]])
+@pytest.mark.parametrize("field", ["data", "stringData"])
+def test_values_of_secrets_that_are_no_text_are_refused_without_being_shown(field, values):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, field: values}
+    with pytest.raises(InvalidSpec, match=rf"Secret s: {field}") as error:
+        adopt(secret, app="web", namespace="shop", namespaced=True)
+    assert "73195" not in str(error.value)
 
 
 @pytest.mark.twin

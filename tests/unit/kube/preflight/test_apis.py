@@ -130,6 +130,12 @@ def test_whatever_a_manifest_holds_reading_it_never_fails(text: str) -> None:
     assert isinstance(manifests(text), list)
 
 
+def test_a_manifest_is_read_as_the_server_reads_it() -> None:
+    text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\nsame: =\nday: 2026-13-45\n---\n"
+    text += "apiVersion: v1\nkind: B\nmetadata: none\n---\napiVersion: v1\nkind: C\nmetadata: {name: c}\n"
+    assert [each["kind"] for each in manifests(text)] == ["A", "C"]
+
+
 def test_lists_in_a_manifest_are_opened() -> None:
     text = "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]"
     assert [each["kind"] for each in manifests(text)] == ["Pod"]
