@@ -87,7 +87,7 @@ def idle_decision(op: Operation) -> Decision:
         return Decision(Action.KEEP, "nobody knows it any more")
     usage = _usage(op, observed.phase)
     activity = store.activity.get(name)
-    if observed.phase is Phase.HIBERNATED and activity and activity.warned_at and _was_cut_off_asleep(op):
+    if observed.phase is Phase.HIBERNATED and activity and _was_cut_off_asleep(op, activity.warned_at):
         activity = store.activity.hibernated(name, fence=op.lease.number)
     if usage is not None and usage.conclusive:
         activity = store.activity.record(name, usage.last_active, usage.evidence, "usage", fence=op.lease.number)
@@ -127,10 +127,13 @@ def _was_left_broken(op: Operation) -> bool:
     return op.observe().phase is Phase.BROKEN
 
 
-def _was_cut_off_asleep(op: Operation) -> bool:
-    """Was it clean-up that put it to sleep last, perhaps in a run that died before it could write that down?"""
+def _was_cut_off_asleep(op: Operation, warned_at: datetime | None) -> bool:
+    """Was it clean-up that put it to sleep since the warning, perhaps in a run that died before it wrote that down?
+
+    A sleep from before the warning is over: whoever put it to sleep since did so without Boatyard.
+    """
     slept = newest_step(op, {Verb.HIBERNATE.value})
-    return slept is not None and slept.operation == CLEAN_UP
+    return slept is not None and slept.operation == CLEAN_UP and warned_at is not None and slept.begun_at >= warned_at
 
 
 def newest_step(op: Operation, verbs: Collection[str]) -> Entry | None:

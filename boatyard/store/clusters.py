@@ -94,6 +94,7 @@ class Clusters:
             _note_version(connection, name, known, seen, now)
             if known[0].get("phase") == ABSENT and seen is not None and seen.get("phase") != ABSENT:
                 values["created_at"] = now
+                connection.execute(sa.delete(activity).where(activity.c.cluster == name))
             if connection.execute(sa.update(clusters).where(clusters.c.name == name).values(values)).rowcount == 0:
                 raise missing(name)
 

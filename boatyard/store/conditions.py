@@ -32,18 +32,20 @@ class Conditions:
         """Write down a finding of `now`; True if it is news, which moves the transition time.
 
         News are the first finding, another status, and another reason why it is False: what ended soon has ended. A
-        finding older than the one that stands is dropped. `NotFound` for a cluster the store does not know.
+        finding older than the one that stands is dropped, unless that one is of a clock that was ahead: it would stand
+        until its time has come. `NotFound` for a cluster the store does not know.
         """
-        at = self._clock.now() if now is None else now
+        today = self._clock.now()
+        at = today if now is None else now
         key = (conditions.c.cluster == cluster, conditions.c.type == type)
         with self._database.write() as connection:
             guard(connection, cluster, fence)
             lock_cluster(connection, cluster)
             old = connection.execute(sa.select(conditions).where(*key)).one_or_none()
-            if old is not None and old.checked_at > at:
+            if old is not None and at < old.checked_at <= today:
                 return False
             same = old is not None and old.status == status and (status != "False" or old.reason == reason)
-            since = old.transition_at if old is not None and same else at
+            since = min(old.transition_at, at) if old is not None and same else at
             values = {
                 "cluster": cluster,
                 "type": type,

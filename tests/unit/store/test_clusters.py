@@ -40,6 +40,21 @@ def test_one_that_was_absent_and_is_there_again_is_a_new_cluster(store: Store, c
     assert record.created_at > begun
 
 
+def test_what_was_known_of_its_use_does_not_outlive_it(store: Store, clock: ManualClock) -> None:
+    """An old note of a sleep for idleness would have the new cluster deleted when its schedule puts it to sleep."""
+    store.clusters.put(SHOP)
+    store.clusters.set_observed("shop", {"phase": "hibernated"}, fence=None)
+    store.activity.warned("shop")
+    store.activity.hibernated("shop")
+    store.clusters.set_observed("shop", {"phase": "hibernated"}, fence=None)
+    assert store.activity.get("shop") is not None
+
+    store.clusters.set_observed("shop", {"phase": "absent"}, fence=None)
+    store.clusters.set_observed("shop", {"phase": "running"}, fence=None)
+
+    assert store.activity.get("shop") is None
+
+
 def test_a_second_put_keeps_what_was_observed_and_since_when_it_exists(store: Store, clock: ManualClock) -> None:
     first = store.clusters.put(SHOP)
     store.clusters.set_observed("shop", {"phase": "running"}, fence=None)

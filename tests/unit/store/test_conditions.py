@@ -39,6 +39,20 @@ def test_a_late_finding_does_not_overwrite_a_newer_one(store: Store, clock: Manu
     assert [found.status for found in store.conditions.list("shop")] == ["True"]
 
 
+def test_a_finding_of_a_clock_that_was_ahead_does_not_stand_until_then(store: Store, clock: ManualClock) -> None:
+    store.clusters.put({"name": "shop"})
+    store.conditions.set("shop", "Ready", "True", now=clock.now() + timedelta(days=900))
+    store.conditions.set("shop", "Drifted", "False", "Differs", now=clock.now() + timedelta(days=900))
+
+    assert store.conditions.set("shop", "Ready", "False", now=clock.now())
+    assert not store.conditions.set("shop", "Drifted", "False", "Differs", now=clock.now())
+
+    found = store.conditions.list("shop")
+    assert [(one.status, one.transition_at, one.checked_at) for one in found] == [
+        ("False", clock.now(), clock.now())
+    ] * 2
+
+
 def test_types_and_clusters_are_apart(store: Store) -> None:
     for name in ("b", "a"):
         store.clusters.put({"name": name})
