@@ -252,3 +252,23 @@ def test_a_delete_that_died_when_all_was_gone_is_no_obstacle_to_a_new_cluster(ho
     house.is_whole(cluster)
     house.is_free(cluster.name)
     house.delete(cluster)
+
+
+def test_a_delete_that_goes_on_leaves_a_cluster_alone_that_was_made_since(house: House) -> None:
+    cluster, flow, moment = (
+        house.spec("anew", apps=False, nodes=1),
+        "flows.delete:delete_cluster",
+        "after step delete anew",
+    )
+    given = {"name": cluster.name, "confirm": cluster.name}
+    house.set_up(cluster)
+    run = house.begin(flow, run="", stop_at=moment, **given).stop(moment).kill().id
+    house.begin(flow, run=run, stop_at="before forgetting", **given).stop("before forgetting").kill()
+    house.run(flow, **given).well()
+    house.run("flows.create:create_cluster", cluster=cluster).well()
+
+    house.begin(flow, run=run, **given).failed("Unsafe")
+
+    house.is_whole(cluster)
+    house.is_free(cluster.name)
+    house.delete(cluster)
