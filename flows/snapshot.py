@@ -18,7 +18,8 @@ def snapshot_cluster(name: ClusterName, to: Path | None = None) -> Path:
         name: A cluster that Boatyard knows.
         to: Where to; a dated file in Boatyard's own folder when left out.
     """
-    with operate(name, "snapshot"):
+    with operate(name, "snapshot") as op:
+        op.refuse_asleep()
         return save_snapshot(to)
 
 
@@ -30,6 +31,7 @@ def restore_cluster(name: ClusterName, source: Path) -> None:
         name: A cluster that Boatyard knows.
         source: A file that snapshot-cluster wrote.
     """
-    with operate(name, "restore"):
+    with operate(name, "restore") as op:
+        op.refuse_asleep()
         load_snapshot(source)
         validate_cluster(name)

@@ -9,6 +9,7 @@ from flows.apply import apply_cluster
 from flows.deploy_apps import deploy_apps
 from flows.hibernate import hibernate_cluster
 from flows.scale import scale_cluster
+from flows.snapshot import restore_cluster, snapshot_cluster
 from flows.upgrade import upgrade_cluster
 from tests.faults.harness import House
 
@@ -34,6 +35,8 @@ def test_only_who_asks_for_it_wakes_a_hibernated_cluster(house: House, asleep: C
         lambda: deploy_apps(asleep.name, apps),
         lambda: scale_cluster(asleep.name, {"web": 2}),
         lambda: upgrade_cluster(asleep.name, "1.35"),
+        lambda: snapshot_cluster(asleep.name),
+        lambda: restore_cluster(asleep.name, house.home / "any.snapshot"),
     ):
         with pytest.raises(Unsafe, match=r"asleep is hibernated.*boatyard wake asleep"):
             refused()
