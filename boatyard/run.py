@@ -108,9 +108,9 @@ def run(
     finally:
         _close_pipes(process)
     if not in_time:
+        if stopped.is_set():  # not its fault, so what it said last is no reason
+            raise Fenced(f"`{_command(shown)}` was stopped together with the operation that needed it.")
         said = _tail(redactor, pump.stderr or pump.stdout)
-        if stopped.is_set():
-            raise Fenced(f"`{_command(shown)}` was stopped together with the operation that needed it.{said}")
         raise DeadlineExceeded(f"`{_command(shown)}` did not end in {timeout:g} s and was stopped.{said}")
     result = Result(shown, process.wait(), pump.stdout, pump.stderr, time.monotonic() - began)
     if check and result.code != 0:

@@ -98,7 +98,7 @@ def test_taken_port_is_named(prefect_server: server.Server, tmp_path: Path):
 
     place = Place(tmp_path).make()
     env = server_env(place, database="sqlite+aiosqlite://", port=prefect_server.port, auth=None, storage=tmp_path)
-    with pytest.raises(Permanent, match=f"127.0.0.1:{prefect_server.port}"):
+    with pytest.raises(Permanent, match=f"cannot listen on 127.0.0.1:{prefect_server.port}: Address already in use."):
         server.begin(env, place.log("server")).wait()
 
 

@@ -109,7 +109,7 @@ def test_time_out_ends_grandchildren_too(tmp_path: Path, stubborn: bool) -> None
 
 def test_a_program_ends_with_the_operation_that_needed_it(tmp_path: Path) -> None:
     stopped = threading.Event()
-    with pytest.raises(Permanent, match=r"`sh .* was stopped together with the operation"):
+    with pytest.raises(Permanent, match=r"`sh .* was stopped together with the operation that needed it\.$"):
         run(["sh", "-c", "echo begun; sleep 600"], timeout=60, on_line=lambda line: stopped.set(), stopped=stopped)
 
 

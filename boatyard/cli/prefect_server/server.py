@@ -67,7 +67,8 @@ class Starting:
     def _failure(self, code: int) -> Exception:
         said = self.process.log.read_text(errors="replace").strip().splitlines()[-3:]
         if code == PORT_TAKEN:
-            return Permanent(f"The address {said[-1] if said else ''} is taken.", hint="Give another one with --port.")
+            where = said[-1] if said else "its port"
+            return Permanent(f"Prefect's server cannot listen on {where}.", hint="Give another one with --port.")
         return Permanent(
             f"The Prefect server ended with {code} while starting; see {self.process.log}: {' '.join(said)}"
         )
