@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from boatyard.errors import NotFound, Permanent, Unsafe
+from boatyard.errors import NotFound, Permanent, Temporary, Unsafe
 from boatyard.plan.draft import Draft
 from boatyard.plan.model import Observed, ObservedPool, Phase, Plan, Verb, nodes
 from boatyard.plan.upgrade import Replacement, Upgrade, below
@@ -53,7 +53,8 @@ def compute(
 def _seen(cluster: Cluster, observed: Observed) -> None:
     """Every plan begins with it: nothing is planned for what could not be looked at."""
     if observed.phase is Phase.UNKNOWN:
-        raise Permanent(f"cluster {cluster.name} could not be looked at: {observed.detail}")
+        why = f"cluster {cluster.name} could not be looked at: {observed.detail}"
+        raise Temporary(why) if observed.passing else Permanent(why)
 
 
 def target_version(cluster: Cluster, observed: Observed) -> str:

@@ -74,6 +74,8 @@ class Observed(Model):
     """An upgrade was begun and has not come to its end: what follows its last change is still to be done."""
     detail: str = ""
     """Why the phase is PARTIAL, BROKEN or UNKNOWN, for people."""
+    passing: bool = False
+    """Of an UNKNOWN one: the reason (throttled, no connection) may pass by itself, so it is worth looking again."""
 
 
 class Verb(StrEnum):

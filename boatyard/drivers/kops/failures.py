@@ -112,6 +112,12 @@ _CASES = (
         "`provider.channel` takes a file:// address for places without internet.",
     ),
     _Case(
+        r"DNS lookup for NS records[^\n]*no such host|NS records? not found",
+        _perm,
+        "the DNS zone is not delegated",
+        "`boatyard prerequisites` tells which NS records the parent zone has to have; `dns: none` needs no zone.",
+    ),
+    _Case(
         r"no clusters found|[Cc]luster not found|[Cc]luster\S* \"[^\"]*\" (?:was )?not found",
         _permanent(NotRegistered),
         "the state store does not hold it",

@@ -26,6 +26,7 @@ from boatyard.versions import Version
 _TIMEOUT = 5.0  # seconds for the API server's answer before the cluster counts as broken
 
 _NOT_SEEN = (AwsBusy, AwsRefused, DeadlineExceeded, Credentials, Denied, Throttled, MissingTool)
+_PASSING = (Temporary, DeadlineExceeded)
 """What keeps us from looking, and says nothing of the cluster: no credentials, no permission, no answer in time."""
 
 _COMPARED = ("spec.minSize:", "spec.maxSize:", "spec.machineType:", "spec.nodeLabels.", "spec.taints:")
@@ -48,7 +49,7 @@ def observe(reach: Reach) -> Observed:
             record_, fleet_ = threads.submit(reach.store.read), threads.submit(reach.fleet.read)
             record, fleet = record_.result(), fleet_.result()
     except _NOT_SEEN as error:
-        return Observed(phase=Phase.UNKNOWN, detail=str(error))
+        return Observed(phase=Phase.UNKNOWN, detail=str(error), passing=isinstance(error, _PASSING))
     except BoatyardError as error:  # a record that is damaged
         return Observed(phase=Phase.BROKEN, detail=str(error))
     if record.cluster is None and not fleet:
@@ -84,7 +85,8 @@ def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Ob
         try:
             admin = access.admin(reach, record)
         except _NOT_SEEN as error:
-            return known.model_copy(update={"phase": Phase.UNKNOWN, "detail": str(error)})
+            passing = isinstance(error, _PASSING)
+            return known.model_copy(update={"phase": Phase.UNKNOWN, "detail": str(error), "passing": passing})
         known = known.model_copy(update={"endpoint": admin.endpoint or None})
         with Client(admin.document, timeout=_TIMEOUT, retries=0) as client:
             seen = _ask(client)

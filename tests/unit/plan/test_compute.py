@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boatyard.errors import NotFound, Permanent, Unsafe
+from boatyard.errors import NotFound, Permanent, Temporary, Unsafe
 from boatyard.plan.compute import by_dependency, compute, deletion, hibernation, rotation, scaling
 from boatyard.plan.model import Observed, ObservedApp, ObservedPool, Phase, Plan, Step, Verb
 from boatyard.spec.models import App, Cluster, Pool
@@ -202,6 +202,12 @@ def test_nothing_is_planned_for_a_cluster_that_could_not_be_looked_at():
     ):
         with pytest.raises(Permanent, match=r"^cluster shop could not be looked at: there are no AWS credentials\."):
             plan()
+
+
+def test_a_look_that_failed_for_now_is_worth_another():
+    seen = Observed(phase=Phase.UNKNOWN, detail="AWS could not be reached.", passing=True)
+    with pytest.raises(Temporary, match=r"^cluster shop could not be looked at: AWS could not be reached\."):
+        compute(cluster(), seen, {})
 
 
 def test_nodes_of_an_older_configuration_are_replaced():

@@ -149,6 +149,8 @@ def test_what_kops_never_prints_is_refused(read: Any, text: str) -> None:
         ("wait time exceeded during resources deletion", Temporary),
         ("NoSuchBucket: The specified bucket does not exist", NotFound),
         ("something nobody has seen before", Permanent),
+        ('error doing DNS lookup for NS records for "a.io": lookup a.io on 10.0.0.2:53: no such host', Permanent),
+        ('error doing DNS lookup for NS records for "a.io": lookup a.io: i/o timeout', failures.Unreachable),
     ],
 )  # fmt: skip
 def test_the_family_of_a_failure(said: str, family: type[BoatyardError]) -> None:

@@ -15,7 +15,7 @@ from boatyard.clock import Deadline, ManualClock
 from boatyard.drivers.base import Env
 from boatyard.drivers.kops.driver import Driver
 from boatyard.drivers.kops.reach import Reach
-from boatyard.errors import MissingTool, Permanent
+from boatyard.errors import MissingTool, Permanent, Temporary
 from boatyard.plan.model import Observed, Phase
 from boatyard.spec.models import Cluster
 from tests.unit.drivers.kops.conftest import BUCKET, NAME, REGION
@@ -54,7 +54,7 @@ def look(reach: Reach) -> Look:
 
 
 def refuses_to_plan(reach: Reach, seen: Observed) -> bool:
-    with pytest.raises(Permanent, match="could not be looked at"):
+    with pytest.raises((Permanent, Temporary), match="could not be looked at"):
         Driver(reach.cluster, reach.env).plan(seen, {})
     return True
 
@@ -101,22 +101,28 @@ def test_no_credentials(reach: Reach, look: Look, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("service", "status", "code", "says"),
+    ("service", "status", "code", "says", "passing"),
     [
-        ("s3", 403, "AccessDenied", f"reading s3://{BUCKET}/{NAME}/config"),  # somebody else's bucket, or forbidden
-        ("autoscaling", 403, "AccessDenied", "AccessDenied"),
-        ("autoscaling", 403, "ExpiredToken", "session is over"),
-        ("autoscaling", 400, "InvalidClientTokenId", "aws configure"),
-        ("autoscaling", 400, "Throttling", "autoscaling:DescribeAutoScalingGroups"),
-        ("autoscaling", 500, "InternalFailure", "InternalFailure"),
+        (
+            "s3",
+            403,
+            "AccessDenied",
+            f"reading s3://{BUCKET}/{NAME}/config",
+            False,
+        ),  # somebody else's bucket, or forbidden
+        ("autoscaling", 403, "AccessDenied", "AccessDenied", False),
+        ("autoscaling", 403, "ExpiredToken", "session is over", False),
+        ("autoscaling", 400, "InvalidClientTokenId", "aws configure", False),
+        ("autoscaling", 400, "Throttling", "autoscaling:DescribeAutoScalingGroups", True),
+        ("autoscaling", 500, "InternalFailure", "InternalFailure", True),
     ],
 )
 def test_what_aws_refuses_or_never_answers(
-    reach: Reach, look: Look, put: Put, service: str, status: int, code: str, says: str
+    reach: Reach, look: Look, put: Put, service: str, status: int, code: str, says: str, passing: bool
 ) -> None:
     answers(reach.account.client(service), status, code)
     seen = look()
-    assert seen.phase is Phase.UNKNOWN
+    assert (seen.phase, seen.passing) == (Phase.UNKNOWN, passing)
     assert says in seen.detail
     assert refuses_to_plan(reach, seen)
 
