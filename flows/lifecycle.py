@@ -14,7 +14,7 @@ from flows.rotate import rotate_keys
 from flows.scale import scale_cluster
 from flows.upgrade import upgrade_cluster
 from flows.validate import validate_cluster
-from tasks.life import live, stage
+from tasks.life import live, once, rotated, stage
 
 
 @flow(name="lifecycle", flow_run_name="whole life of {cluster.name}")
@@ -49,7 +49,7 @@ def lifecycle(
         stage(wake_cluster, name),
     ]
     if rotate:
-        stages += [stage(rotate_keys, name)]
+        stages += [once(stage(rotate_keys, name), rotated)]
     if delete:
         stages += [stage(delete_cluster, name, confirm=name)]
     live(name, stages, deletes=delete)

@@ -7,7 +7,7 @@ cluster that sleeps may be about to be scaled, or to be woken for the last time.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec
 
 from prefect import Flow
@@ -16,7 +16,9 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 from boatyard.drivers.operation import JOURNAL
+from boatyard.plan.compute import DISTRUSTED
 from boatyard.plan.model import Verb
+from boatyard.store.records import Entry
 from tasks.yard import who, yard
 
 BEGIN, END = "begin stage", "end life"
@@ -32,11 +34,23 @@ class Stage:
     name: str
     call: Callable[[], object]
     given: tuple[Any, ...]
+    ended: Callable[[Entry], bool] | None = None
+    """Of one that must not run twice: is this line of the journal the last one that it writes?"""
 
 
 def stage(flow: "Flow[P, Any]", *arguments: P.args, **named: P.kwargs) -> Stage:
     """`flow`, to be called with these arguments when its turn has come."""
     return Stage(flow.name, lambda: flow(*arguments, **named), (*arguments, named))
+
+
+def once(again: Stage, ended: Callable[[Entry], bool]) -> Stage:
+    """A stage that would do its work anew. Cut off behind its end, it is known to be over by the journal's line."""
+    return replace(again, ended=ended)
+
+
+def rotated(entry: Entry) -> bool:
+    """Is a rotation of keys at its end with this?"""
+    return (entry.verb, entry.reason, entry.outcome) == (Verb.ROTATE, DISTRUSTED, "done")
 
 
 def live(name: str, stages: Sequence[Stage], *, deletes: bool) -> None:
@@ -47,7 +61,7 @@ def live(name: str, stages: Sequence[Stage], *, deletes: bool) -> None:
     try of this very run left counts in any case, so that nothing is made again that it has deleted.
     """
     life, logger = _life(stages), get_run_logger()
-    behind = _behind(name, life, len(stages), deletes=deletes)
+    behind = _behind(name, life, stages, deletes=deletes)
     if behind == len(stages):
         logger.info("the life of %s had come to its end already", name)
         return
@@ -70,8 +84,9 @@ def _plain(value: object) -> object:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
-def _behind(name: str, life: str, total: int, *, deletes: bool) -> int:
+def _behind(name: str, life: str, stages: Sequence[Stage], *, deletes: bool) -> int:
     """How many stages are over."""
+    total = len(stages)
     store = yard().store
     entries = store.journal.list(name, limit=JOURNAL)
     at = max((at for at, entry in enumerate(entries) if entry.reason == life), default=None)
@@ -84,8 +99,11 @@ def _behind(name: str, life: str, total: int, *, deletes: bool) -> int:
     record = store.clusters.get(name)
     if record is None or record.state == "deleted":
         return (total if deletes and over == total - 1 else over) if mine else 0
-    made_since = any(entry.verb == Verb.CREATE for entry in entries[at:])
-    return 0 if made_since else over
+    since = entries[at + 1 :]
+    if any(entry.verb == Verb.CREATE for entry in since):
+        return 0
+    ended = stages[over].ended
+    return over + 1 if ended is not None and any(map(ended, since)) else over
 
 
 def _note(name: str, verb: str, target: str, life: str) -> None:

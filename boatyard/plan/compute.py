@@ -250,10 +250,13 @@ def rotation(
     return draft.plan()
 
 
+DISTRUSTED = "the old keys are no longer trusted"
+"""Reason of the step that a rotation ends with."""
+
 _ROTATION = {
     "stage": "new keys are made, and trusted beside the old ones",
     "promote": "the new keys sign, the old ones are still trusted",
-    "distrust": "the old keys are no longer trusted",
+    "distrust": DISTRUSTED,
 }
 
 

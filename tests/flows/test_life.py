@@ -7,7 +7,7 @@ import pytest
 from prefect import flow
 
 from boatyard.errors import Permanent
-from tasks.life import live, stage
+from tasks.life import live, once, rotated, stage
 from tests.faults.harness import House
 
 pytestmark = [pytest.mark.twin, pytest.mark.server]
@@ -72,6 +72,33 @@ def forgotten(house: House, name: str) -> None:
 def made_anew(house: House, name: str) -> None:
     who = {"operation": "create", "run_id": None, "reason": "it does not exist", "who": "eve", "fence": None}
     house.yard.store.journal.begin(name, verb="create", target=name, **who)
+
+
+@flow
+def rekeyed(name: str) -> None:
+    live(name, [once(stage(visit, "keys"), rotated), stage(visit, "end")], deletes=False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome", "left"),
+    [
+        ("the old keys are no longer trusted", "done", ["end"]),
+        ("the old keys are no longer trusted", "failed", ["keys", "end"]),
+        ("the new keys sign, the old ones are still trusted", "done", ["keys", "end"]),
+    ],
+)
+def test_keys_are_not_exchanged_twice_when_the_life_was_cut_off_behind_that(
+    house: House, stopped: str, reason: str, outcome: str, left: list[str]
+) -> None:
+    blocked.add("keys")  # the flow is cut off after its last step, as by a kill: nothing more is noted
+    with pytest.raises(Permanent, match="is closed"):
+        rekeyed(stopped)
+    blocked.clear()
+    journal, who = house.yard.store.journal, {"operation": "rotate", "run_id": None, "who": "eve", "fence": None}
+    journal.end(journal.begin(stopped, verb="rotate", target=stopped, reason=reason, **who), outcome)
+    seen.clear()
+    rekeyed(stopped)
+    assert seen == left
 
 
 @pytest.mark.parametrize("since", [forgotten, made_anew])
