@@ -5,6 +5,7 @@ and one on PodDisruptionBudgets serve the whole drain; a pod that its budget hol
 head-room.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from boatyard.clock import Deadline
 from boatyard.errors import NotFound, Permanent, Temporary, Unsafe
-from boatyard.kube.client import ApiError, Client
+from boatyard.kube.client import ApiBusy, ApiError, Client
 from boatyard.kube.drainboard import Attempt, Board
 from boatyard.kube.eviction import Json
 from boatyard.kube.follow import Follower
@@ -156,6 +157,7 @@ class _Drain:
         self._deadline = deadline
         self._report = report
         self._fence = fence
+        self._over = threading.Event()
 
     def cordon_all(self, nodes: Sequence[str]) -> None:
         """Side by side; a node that does not exist has nothing to be cordoned."""
@@ -175,6 +177,7 @@ class _Drain:
             try:
                 self._loop(on_empty or _silent, callbacks)
             except BaseException:
+                self._over.set()
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 callbacks.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -207,10 +210,20 @@ class _Drain:
 
     def _emptied(self, node: str, on_empty: Callable[[str], None]) -> None:
         """A pod may have been bound in the moment of the cordon, before the watch showed it: look once more."""
-        pods = self._client.list(_PODS, fieldSelector=f"spec.nodeName={node}")
-        if not self._board.pods_found(node, pods):
+        if not self._board.pods_found(node, self._pods_on(node)):
             self._report(f"node {node} is empty")
             on_empty(node)
+
+    def _pods_on(self, node: str) -> list[Json]:
+        """An API server that is away for a while ends no drain, as long as the watches bear with it."""
+        while True:
+            try:
+                return list[Json](self._client.list(_PODS, fieldSelector=f"spec.nodeName={node}"))
+            except ApiBusy as error:
+                if self._over.is_set():
+                    raise
+                self._deadline.check(f"the pods on node {node}")
+                self._deadline.clock.wait(self._deadline.stopped, min(error.delay, self._deadline.left))
 
     def _evict(self, attempt: Attempt) -> None:
         try:
@@ -251,7 +264,7 @@ class _Drain:
                 Permanent(f"cannot evict {attempt.namespace}/{attempt.name}: {self._board.covering(attempt)}.")
             )
         elif isinstance(error, Temporary):
-            self._board.postponed(attempt, error.delay)
+            self._board.postponed(attempt, error.delay, str(error))
         else:
             self._board.fail(error)
 

@@ -106,10 +106,12 @@ class Board:
             self._ask_again(attempt.uid, 0.0 if ledger else self._clock.monotonic() + 1.0)
         self.wake()
 
-    def postponed(self, attempt: Attempt, delay: float) -> None:
+    def postponed(self, attempt: Attempt, delay: float, why: str = "") -> None:
         """The server is pressed or could not be reached: the same pod again after `delay` seconds."""
         with self._lock:
             self._free(attempt)
+            if entry := self._entries.get(attempt.uid):
+                entry.said = why
             self._ask_again(attempt.uid, self._clock.monotonic() + delay)
         self.wake()
 
@@ -233,7 +235,7 @@ class Board:
             return "waits for those that leave before it"
         if entry.group in self._ledgers and not entry.pod.free:
             return f"is held back: {self._ledgers[entry.group].budget.explain()}"
-        return "could not be evicted yet"
+        return ": ".join(filter(None, ("could not be evicted yet", entry.said.rstrip("."))))
 
     def _budgets(self) -> list[Budget]:
         return [ledger.budget for ledger in self._ledgers.values()]

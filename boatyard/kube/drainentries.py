@@ -28,6 +28,8 @@ class Entry:
     """True while its eviction is under way, or accepted: then only its end is awaited."""
     not_before: float = 0.0
     stage: int = 0
+    said: str = ""
+    """Why its last eviction was postponed."""
 
 
 @dataclass

@@ -169,14 +169,25 @@ def _system_pods(seen: Sequence[Json] | BoatyardError, now: datetime) -> Check:
     if isinstance(seen, BoatyardError):
         return _unread(name, seen)
     live = [pod for pod in seen if (pod.get("status") or {}).get("phase") != "Succeeded"]
+    ended = [pod for pod in live if _ended(pod)]
+    live = [pod for pod in live if pod not in ended]
     bad = [pod for pod in live if not _is(pod, "Ready") and not pod["metadata"].get("deletionTimestamp")]
-    if not live:
+    if not live and not ended:
         return Check(name, State.OK, "none")
+    if not bad and ended:
+        text = f"{len(live)} Ready; ended, and left to their controllers: {_names(ended)} ({_why_pod(ended[0])})"
+        return Check(name, State.WARN, text)
     if not bad:
         return Check(name, State.OK, f"{len(live)} Ready")
     young = all(_young(pod, now, POD_GRACE) for pod in bad)
     text = f"{len(bad)} of {len(live)} not Ready: {_names(bad)} ({_why_pod(bad[0])})"
     return Check(name, State.WAITING if young else State.FAIL, text)
+
+
+def _ended(pod: Json) -> bool:
+    """Evicted by its kubelet, or ended with its machine: it stays for days, though another took its place long ago."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return (pod.get("status") or {}).get("phase") == "Failed" and any(owner.get("controller") for owner in owners)
 
 
 def _version(seen: Json | BoatyardError, cluster: Cluster, expected: str | None) -> Check:
@@ -286,7 +297,7 @@ def _why_pod(pod: Json) -> str:
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return str(scheduled.get("message") or scheduled.get("reason") or "not scheduled")
-    return str(status.get("phase") or "Pending")
+    return str(status.get("reason") or status.get("phase") or "Pending")
 
 
 def _names(documents: Sequence[Json]) -> str:

@@ -37,6 +37,8 @@ _HINTS = {
     "response status code 401": "Log in where the flows run: helm registry login HOST.",
 }
 
+_AT_ONCE = 400  # API versions in one argument, which Linux lets have 128 KiB
+
 HOOK = "helm.sh/hook"
 _BEFORE = {"pre-install", "pre-upgrade"}
 _AFTER = {"post-install", "post-upgrade"}
@@ -269,8 +271,8 @@ def _chart(
         argv += ["--values", _existing(app, text, base)]
     if able.kube_version:
         argv += ["--kube-version", able.kube_version]
-    if able.api_versions:
-        argv += ["--api-versions", ",".join(able.api_versions)]
+    for first in range(0, len(able.api_versions), _AT_ONCE):
+        argv += ["--api-versions", ",".join(able.api_versions[first : first + _AT_ONCE])]
     if able.upgrade:
         argv += ["--is-upgrade"]
     given = None

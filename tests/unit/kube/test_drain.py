@@ -398,6 +398,42 @@ def test_a_pressed_server_is_asked_again_when_it_says(yard: Yard, kubeconfig: di
     assert yard.pods_on(node) == []
 
 
+def test_a_server_that_is_away_when_a_node_is_empty_ends_no_drain(yard: Yard, kubeconfig: dict[str, object]) -> None:
+    [node] = yard.nodes("a")
+    yard.workload("web", 2)
+    yard.nodes("b")
+    away: list[str] = []
+
+    class Away(Client):
+        def list(self, path: str, **params: Any) -> Any:
+            if "spec.nodeName" in str(params.get("fieldSelector")) and len(away) < 3:
+                away.append(path)
+                raise ApiBusy("connection refused", delay=0.05)
+            return super().list(path, **params)
+
+    emptied: list[str] = []
+    with Away(kubeconfig) as client:
+        drain_nodes(client, [node], deadline=within(), on_empty=emptied.append)
+    assert (len(away), emptied) == (3, [node])
+
+
+def test_why_a_pod_cannot_be_evicted_is_told(yard: Yard, kubeconfig: dict[str, object]) -> None:
+    [node] = yard.nodes("a")
+    yard.workload("web", 1)
+
+    class Refusing(Client):
+        def create(self, path: str, body: Any, **params: Any) -> Any:
+            if path.endswith("/eviction"):
+                raise ApiBusy("failed calling webhook guard.example.com.", status=500, delay=0.1)
+            return super().create(path, body, **params)
+
+    with (
+        Refusing(kubeconfig) as client,
+        pytest.raises(DeadlineExceeded, match=r"web-\S+ could not be evicted yet: failed calling webhook guard"),
+    ):
+        drain_nodes(client, [node], deadline=within(2))
+
+
 def test_cordon_and_uncordon_say_whether_they_changed_something(yard: Yard) -> None:
     [node] = yard.nodes("a")
     assert [cordon(yard.client, node), cordon(yard.client, node)] == [True, False]

@@ -82,6 +82,15 @@ def test_pool(nodes: list[dict[str, Any]], low: int, high: int | None, status: S
     assert (result.status, says in result.message) == (status, True), result
 
 
+def test_an_evicted_system_pod_that_another_replaced_is_noted() -> None:
+    old = thing("dns-old", False, 600, phase="Failed", reason="Evicted")
+    old["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "dns", "controller": True}]
+    found = check("system-pods", look(system_pods=[thing("dns", True, 600), old]))
+    assert (found.status, "dns-old (Evicted)" in found.message) == (State.WARN, True)
+    bare = thing("alone", False, 600, phase="Failed", reason="Evicted")
+    assert check("system-pods", look(system_pods=[thing("dns", True, 600), bare])).status is State.FAIL
+
+
 def test_pressure_is_noted() -> None:
     pressed = node("b")
     pressed["status"]["conditions"].append({"type": "DiskPressure", "status": "True"})

@@ -9,7 +9,7 @@ from boatyard.clock import Stop
 from boatyard.errors import Fenced, InvalidSpec, NotFound, Permanent
 from boatyard.kube.documents import parse
 from boatyard.kube.objects import Ref, adopt
-from boatyard.kube.render import digest, render
+from boatyard.kube.render import Capabilities, digest, render
 from boatyard.spec.models import App
 
 APPS = Path(__file__).parents[3] / "deployments" / "apps"
@@ -138,6 +138,21 @@ def test_helm_renders_values_definitions_and_hooks(tmp_path, tool):
     assert next(o.object for o in result.objects if o.object["kind"] == "Deployment")["spec"]["replicas"] == 2
     assert [[one.object["metadata"]["name"] for one in group] for group in result.before] == [["light-prepare"]]
     assert "light-test" not in {one.object["metadata"]["name"] for one in result.all}
+
+
+@pytest.mark.twin
+def test_a_chart_may_ask_a_cluster_with_thousands_of_kinds(tmp_path, tool):
+    (tmp_path / "c" / "templates").mkdir(parents=True)
+    (tmp_path / "c" / "Chart.yaml").write_text("apiVersion: v2\nname: c\nversion: 1.0.0\n")
+    has = "{{ .Capabilities.APIVersions.Has %s }}"
+    asked = f"{has % '$.Values.first'} {has % '$.Values.last'}"
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{x: '{asked}'}}\n"
+    (tmp_path / "c" / "templates" / "a.yaml").write_text(text)
+    kinds = tuple(f"database-{number}.aws.provider.example.com/v1beta1/ClusterInstance" for number in range(3000))
+    app = App(name="a", chart="./c", values={"first": kinds[0], "last": kinds[-1]})
+    able = Capabilities("1.35.0", kinds)
+    result = render(app, base=tmp_path, tool=tool, cache=tmp_path / "cache", capabilities=able)
+    assert result.objects[0].object["data"] == {"x": "true true"}
 
 
 @pytest.mark.twin
