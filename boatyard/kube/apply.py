@@ -204,7 +204,7 @@ def _apply_one(
     try:
         answer = _patch(client, path, body, params)
     except ApiInvalid as error:
-        if params.get("dryRun") or not _replaceable(client, ref, path, document, error):
+        if params.get("dryRun") or not replaceable(client, ref, path, document, error):
             raise
         _delete(client, path)
         return _made_anew(client, ref, path, body, params, deadline)
@@ -227,7 +227,7 @@ def _patch(client: Client, path: str, body: bytes, params: Mapping[str, Any]) ->
     raise AssertionError("unreachable")
 
 
-def _replaceable(client: Client, ref: Ref, path: str, document: Mapping[str, Any], error: ApiInvalid) -> bool:
+def replaceable(client: Client, ref: Ref, path: str, document: Mapping[str, Any], error: ApiInvalid) -> bool:
     """A Job's template never changes; one that carries the same marks as the new one is ours to replace."""
     if ref.type != ("batch", "Job") or not any("immutable" in cause.get("message", "") for cause in error.causes):
         return False

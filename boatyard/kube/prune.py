@@ -92,7 +92,7 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
         return "absent", ""
     if labels(document).get(APP_LABEL) != app:
         return "foreign", f"it does not carry the label {APP_LABEL}={app}"
-    if _kept(document):
+    if to_be_kept(document):
         return "foreign", "its chart asks for it to be kept"
     if reason := _in_use(client, app, ref, document):
         return "held", reason
@@ -106,7 +106,7 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
     return "deleted", ""
 
 
-def _kept(document: Mapping[str, Any]) -> bool:
+def to_be_kept(document: Mapping[str, Any]) -> bool:
     """Does its chart ask for it to be left where it is?"""
     return annotations(document).get("helm.sh/resource-policy") == "keep"
 
@@ -147,7 +147,7 @@ def _strangers(client: Client, app: str, kind: str, path: str) -> list[str]:
     return [
         f"{kind} {item['metadata']['name']}"
         for item in items
-        if (labels(item).get(APP_LABEL) != app or _kept(item))
+        if (labels(item).get(APP_LABEL) != app or to_be_kept(item))
         and (kind, item["metadata"]["name"]) not in _MADE_BY_CLUSTER
         and not item["metadata"].get("ownerReferences")
         and not item["metadata"].get("deletionTimestamp")

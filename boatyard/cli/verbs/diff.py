@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from boatyard.kube.diff import Change
 
 CHANGES = 2
+_PARALLEL = 4  # apps, most of which start a program
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -21,14 +22,17 @@ COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 def command(out: Out, target: str, app: str | None) -> int:
     """Show what deploying would change, object by object, as the API server would store it. Changes nothing.
 
+    Without an APP the apps in the cluster that the spec no longer has are shown too: deploying removes them.
+
     Exit code 0: nothing; 2: there are changes. Values of Secrets are masked.
     """
+    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
     from boatyard.cli.looking import cluster, looking
     from boatyard.drivers.talking import client_of
     from boatyard.kube.apps import Sources
-    from boatyard.kube.diff import diff
+    from boatyard.kube.diff import diff, diff_removed
 
     found: dict[str, list[Change]] = {}
     with looking() as yard:
@@ -37,10 +41,12 @@ def command(out: Out, target: str, app: str | None) -> int:
             there = ", ".join(each.name for each in wanted.apps) or "none"
             raise NotFound(f"{wanted.name} has no app named {app}; there are: {there}.")
         sources = Sources(Path.cwd(), yard.toolbox.path, yard.settings.cache)
-        with client_of(yard.reader(wanted)) as client:
-            for each in wanted.apps:
-                if app in (None, each.name):
-                    found[each.name] = diff(client, each, sources)
+        asked = [each for each in wanted.apps if app in (None, each.name)]
+        with client_of(yard.reader(wanted)) as client, ThreadPoolExecutor(_PARALLEL, "diff") as pool:
+            looks = pool.map(lambda each: diff(client, each, sources), asked)
+            found |= zip((each.name for each in asked), looks, strict=True)
+            if app is None:
+                found |= diff_removed(client, {each.name for each in wanted.apps})
     changes = any(change.action != "same" for each in found.values() for change in each)
     out.emit(
         {"cluster": wanted.name, "changes": changes, "apps": {name: _document(each) for name, each in found.items()}}
@@ -59,7 +65,8 @@ def _document(changes: "list[Change]") -> list[dict[str, str]]:
 
 def _show(out: Out, name: str, changes: "list[Change]") -> None:
     counts = {
-        action: sum(change.action == action for change in changes) for action in ("create", "change", "delete", "same")
+        action: sum(change.action == action for change in changes)
+        for action in ("create", "change", "replace", "delete", "same")
     }
     told = ", ".join(f"{count} {action}" for action, count in counts.items() if count) or "no objects"
     out.line(out.paint(f"{name}: {told}", "bold"))

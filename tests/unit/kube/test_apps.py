@@ -11,7 +11,7 @@ from boatyard.errors import DeadlineExceeded, Fenced, InvalidSpec, Permanent
 from boatyard.kube import inventory
 from boatyard.kube.apps import Sources, deploy, observed_apps, remove
 from boatyard.kube.client import ApiNotFound
-from boatyard.kube.diff import diff
+from boatyard.kube.diff import diff, diff_removed
 from boatyard.kube.objects import Ref
 from boatyard.kube.waiting import wait_ready
 from boatyard.spec.models import App
@@ -284,6 +284,43 @@ def test_diff_shows_fields_and_masks_secrets(client, namespace, sources):
     file.write_text(config_map("a", color="blue") + config_map("c", x="1"))
     assert names(client, namespace) == {"a", "b"}
     remove(client, "compared", deadline=within())
+
+
+def test_diff_shows_a_job_that_is_replaced(client, node, namespace, sources):
+    job = (
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n"
+        "spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: %s}]}}}\n"
+    )
+    app = App(name="replaced", namespace=namespace, manifests="m.yaml")
+    (sources.base / "m.yaml").write_text(job % "old")
+    deploy(client, app, sources, deadline=within())
+    (sources.base / "m.yaml").write_text(job % "new")
+    [change] = diff(client, app, sources)
+    edits = [line.split()[-1] for line in change.text.splitlines()[2:] if line[0] in "+-"]
+    assert (change.action, edits) == ("replace", ["old", "new"])
+    remove(client, "replaced", deadline=within())
+
+
+def test_diff_shows_hooks_only_where_they_would_run(client, namespace, sources):
+    hook = config_map("hook", x="1").replace("{name: hook}", "{name: hook, annotations: {helm.sh/hook: 'pre-install'}}")
+    chart(sources.base / "c", hook=hook, app=config_map("a", x="{{ .Values.x }}"))
+    app = App(name="calm", namespace=namespace, chart="./c", values={"x": "1"})
+    assert {change.ref.name for change in diff(client, app, sources)} == {"a", "hook"}
+    deploy(client, app, sources, deadline=within())
+    client.delete(f"/api/v1/namespaces/{namespace}/configmaps/hook")
+    assert [change.action for change in diff(client, app, sources)] == ["same"]
+    remove(client, "calm", deadline=within())
+
+
+def test_diff_shows_what_is_removed_and_not_what_is_kept(client, namespace, sources):
+    keep = "{name: b, annotations: {helm.sh/resource-policy: keep}}"
+    text = config_map("a", x="1") + config_map("b", x="1").replace("{name: b}", keep)
+    (sources.base / "m.yaml").write_text(text)
+    deploy(client, App(name="leaver", namespace=namespace, manifests="m.yaml"), sources, deadline=within())
+    gone = diff_removed(client, {"stayer"})["leaver"]
+    assert [(change.ref.name, change.action) for change in gone] == [("a", "delete")]
+    assert "leaver" not in diff_removed(client, {"leaver"})
+    remove(client, "leaver", deadline=within())
 
 
 @pytest.mark.parametrize(
