@@ -10,7 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from boatyard.clock import Deadline
-from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, Permanent, Temporary
+from boatyard.errors import BoatyardError, DeadlineExceeded, Fenced, NotFound, Permanent, Temporary
 from boatyard.kube.client import APPLY, ApiConflict, ApiError, ApiInvalid, ApiNotFound, Client, Response
 from boatyard.kube.objects import CRD, MANAGER, Ref, defined_kinds, labels, order, served_path, wave
 from boatyard.kube.waiting import wait_gone
@@ -21,6 +21,7 @@ Action = Literal["created", "configured", "unchanged", "replaced"]
 
 PARALLEL = 16
 _FENCE_EVERY = 1.0  # seconds; a lease lives far longer than that
+_HEARD_WITHIN = 10.0  # seconds
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _SHOWN = 20  # failures named in one error
 
@@ -139,7 +140,7 @@ def apply_objects(
 
         def late(index: int) -> Applied:
             settled.result()
-            return one(index)
+            return _once_known(lambda: one(index), deadline)
 
         new = _of_new_kinds(documents)
         for number, indices in _stages(refs, new):
@@ -163,6 +164,18 @@ def apply_objects(
     if failures:
         raise _summary(failures)
     return [done[index] for index in range(len(refs))]
+
+
+def _once_known(work: Callable[[], Applied], deadline: Deadline) -> Applied:
+    """Of several API servers, one may hear of a new kind a moment later than the one that answered so far."""
+    patience = deadline.sooner(_HEARD_WITHIN, deadline.what)
+    while True:
+        try:
+            return work()
+        except NotFound:
+            if patience.passed:
+                raise
+            deadline.clock.wait(deadline.stopped, 0.5)
 
 
 def _of_new_kinds(documents: Sequence[Mapping[str, Any]]) -> set[int]:

@@ -57,7 +57,7 @@ def prune(
             continue
         with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="prune") as pool:
             verdicts = list(pool.map(lambda ref: _delete(client, app, ref, guard), group))
-        going = [ref for ref, (verdict, _) in zip(group, verdicts, strict=True) if verdict == "deleted"]
+        going = {ref: uid for ref, (verdict, uid) in zip(group, verdicts, strict=True) if verdict == "deleted"}
         for ref, (verdict, reason) in zip(group, verdicts, strict=True):
             if verdict in ("foreign", "held"):
                 kept.append((ref, reason))
@@ -65,8 +65,8 @@ def prune(
                 if report:
                     report(f"{ref} is kept: {reason}")
         if going and report:
-            report(f"removing {some(going, 5)}")
-        wait_gone(client, going, deadline=deadline)
+            report(f"removing {some(list(going), 5)}")
+        wait_gone(client, going, deadline=deadline, uids=going)
         deleted += going
     return Pruned(tuple(deleted), tuple(kept), frozenset(held))
 
@@ -83,7 +83,7 @@ def _order(ref: Ref, groups: set[str]) -> int:
 
 
 def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]:
-    """("absent" | "deleted" | "foreign" | "held", why it is kept)."""
+    """("absent" | "deleted" | "foreign" | "held", the uid of what is deleted or why it is kept)."""
     guard()
     try:
         path = client.discovery.preferred(*ref.type).path(ref.namespace or None, ref.name)
@@ -103,7 +103,7 @@ def _delete(client: Client, app: str, ref: Ref, guard: Guard) -> tuple[str, str]
         return "absent", ""
     except ApiConflict:  # another object took the name since we looked
         return "foreign", "it was made anew by somebody else meanwhile"
-    return "deleted", ""
+    return "deleted", str(document["metadata"]["uid"])
 
 
 def to_be_kept(document: Mapping[str, Any]) -> bool:

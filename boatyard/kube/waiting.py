@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,8 +57,14 @@ def wait_ready(
     raise board.timed_out()
 
 
-def wait_gone(client: Client, refs: Iterable[Ref], *, deadline: Deadline) -> None:
-    """Return when none of the objects exists any more. `DeadlineExceeded` names the rest and their finalizers."""
+def wait_gone(
+    client: Client, refs: Iterable[Ref], *, deadline: Deadline, uids: Mapping[Ref, str] | None = None
+) -> None:
+    """Return when none of the objects exists any more. `DeadlineExceeded` names the rest and their finalizers.
+
+    uids: which objects are meant, where known; others of the same name, as an operator makes at once, do not count.
+    """
+    meant = uids or {}
     there: dict[Ref, dict[str, Any]] = {ref: {} for ref in refs}
     if not there:
         return
@@ -71,9 +77,10 @@ def wait_gone(client: Client, refs: Iterable[Ref], *, deadline: Deadline) -> Non
                 for ref in [ref for ref in there if ref.type == kind and ref not in seen]:
                     del there[ref]
             elif (ref := Ref.of(event.object)) in there:
+                uid = event.object["metadata"]["uid"]
                 seen.add(ref)
                 there[ref] = event.object
-                if event.type == "DELETED":
+                if event.type == "DELETED" or uid != meant.get(ref, uid):
                     del there[ref]
             if not there:
                 return

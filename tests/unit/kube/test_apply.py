@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from boatyard.clock import Deadline, SystemClock
-from boatyard.errors import DeadlineExceeded, Fenced, Permanent, Temporary
+from boatyard.errors import DeadlineExceeded, Fenced, NotFound, Permanent, Temporary
 from boatyard.kube.apply import ApplyConflicts, apply_objects
-from boatyard.kube.client import APPLY
+from boatyard.kube.client import APPLY, Client
 from boatyard.kube.objects import Ref, adopt
 from boatyard.kube.prune import prune
 
@@ -207,3 +207,38 @@ def test_a_namespace_on_its_way_out_is_waited_for_and_says_what_holds_it(client)
     done = apply_objects(client, [space, config_map("a", "leaving")], deadline=soon())
     assert done[1].action == "created"
     client.delete("/api/v1/namespaces/leaving")
+
+
+def test_a_new_kind_that_another_server_has_not_heard_of_yet_is_waited_for(client, kubeconfig, namespace):
+    """Discovery lags behind, as that of the second of three API servers does."""
+    asked = []
+
+    class Lagging(Client):
+        def resource(self, api_version, kind):
+            if kind == "Buoys":
+                asked.append(kind)
+                if len(asked) < 3:
+                    raise NotFound(f"The API server has no kind {kind}")
+            return super().resource(api_version, kind)
+
+    own = {"apiVersion": "test.boatyard.dev/v1", "kind": "Buoys", "metadata": {"name": "b", "namespace": namespace}}
+    with Lagging(kubeconfig) as lagging:
+        done = apply_objects(lagging, [definition("buoys"), own], deadline=soon())
+    assert actions(done) == ["created", "created"]
+    client.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/buoys.test.boatyard.dev")
+
+
+def test_what_an_operator_makes_anew_at_once_is_not_waited_for(client, kubeconfig, namespace):
+    apply_objects(client, [adopt(config_map("a", namespace), app="x", namespace="", namespaced=True)], deadline=soon())
+    collection = f"/api/v1/namespaces/{namespace}/configmaps"
+
+    class Watched(Client):
+        def delete(self, path, **options):
+            answer = super().delete(path, **options)
+            client.create(collection, {"metadata": {"name": "a"}})
+            return answer
+
+    ref = Ref("", "ConfigMap", namespace, "a")
+    with Watched(kubeconfig) as watched:
+        assert prune(watched, "x", [ref], deadline=soon()).deleted == (ref,)
+    assert client.get(f"{collection}/a")
