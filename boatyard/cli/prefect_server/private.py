@@ -84,12 +84,9 @@ def private_server(
 
     Results of tasks are kept in the home's own storage: a later run finds what this one finished.
     """
-    sweep(place.folder)
-    scratch = Place(Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place.folder)))
     storage = place.folder / "storage"
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, scratch.folder, ignore_errors=True)
-        stack.enter_context(_owned(scratch.folder))
+        scratch = Place(stack.enter_context(own_folder(place.folder)))
         shutil.copyfile(database, scratch.database)
         env = server_env(scratch, database=_sqlite(scratch.database), port=0, auth=None, storage=storage)
         env |= _QUIET | (extra or {}) | {"BOATYARD_PREFECT_SCRATCH": str(scratch.folder)}
@@ -166,17 +163,41 @@ def first_database(settings: Settings, place: Place, report: Callable[[str], Non
         fresh.replace(place.database)
 
 
+@contextmanager
+def own_folder(folder: Path) -> Iterator[Path]:
+    """A folder below `folder` for one private server, gone afterwards; what killed ones left goes first.
+
+    Made and owned before another command may look: it would take one without an owner for one that was left.
+    """
+    with contextlib.ExitStack() as stack:
+        with _one_after_another(folder):
+            _sweep(folder)
+            made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
+            stack.callback(shutil.rmtree, made, ignore_errors=True)
+            stack.enter_context(_locked(made / "owner"))
+        yield made
+
+
 def sweep(folder: Path) -> None:
     """Remove what private servers left that were killed together with their command."""
+    with _one_after_another(folder):
+        _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
     for old in folder.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (old / "owner").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old, ignore_errors=True)
 
 
+def _one_after_another(folder: Path) -> AbstractContextManager[None]:
+    return _locked(folder / "private.lock")
+
+
 @contextmanager
-def _owned(folder: Path) -> Iterator[None]:
-    with (folder / "owner").open("w") as lock:
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

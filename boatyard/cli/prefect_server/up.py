@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from boatyard import run
 from boatyard.cli import signals
-from boatyard.cli.prefect_server import client, private, server
+from boatyard.cli.prefect_server import client, logs, private, server
 from boatyard.cli.prefect_server.place import Place, auth_string, server_env
 from boatyard.errors import BoatyardError, Temporary
 from boatyard.settings import Settings
@@ -162,6 +162,7 @@ class _Supervisor:
     def _look_after_runs(self) -> None:
         from boatyard.cli.prefect_server.reconcile import look_after
 
+        logs.trim(self._place.log("server").parent)
         with contextlib.suppress(Temporary), client.connected(self._variables):  # a busy server: the next look finds it
             for line in look_after():
                 self._report(line)
