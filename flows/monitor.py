@@ -1,12 +1,11 @@
 """The fleet's health, by schedule: conditions with the time they last changed."""
 
 from prefect import flow
-from prefect.futures import wait
 
 from boatyard.spec.types import ClusterName
 from tasks.cancelling import settle_cancelled
-from tasks.health import report_changes, watch_over
-from tasks.options import raise_all
+from tasks.health import report_changes, watch_all
+from tasks.options import raise_failures
 from tasks.upkeep import fleet
 
 
@@ -18,7 +17,6 @@ def monitor_fleet(names: list[ClusterName] | None = None) -> None:
         names: Only these clusters; all that Boatyard knows, when left out.
     """
     settle_cancelled()
-    looks = [watch_over.submit(name) for name in fleet(names)]
-    wait(looks)
-    report_changes([look.result() for look in looks if look.state.is_completed()])
-    raise_all(looks)  # a cluster that cannot be looked at does not keep the news of the others from being told
+    looks, errors = watch_all(fleet(names))
+    report_changes(looks)
+    raise_failures(errors)  # a cluster that cannot be looked at does not keep the news of the others from being told

@@ -1,6 +1,10 @@
 """A cluster's health: validated on demand, watched by schedule."""
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +21,7 @@ from boatyard.drivers.support import support_condition
 from boatyard.drivers.talking import client_of
 from boatyard.drivers.upgrading import cordoned_nodes
 from boatyard.drivers.wellbeing import healthy_condition
-from boatyard.errors import BoatyardError, NotFound
+from boatyard.errors import BoatyardError, NotFound, Temporary
 from boatyard.kube.checks import Check, ValidationResult
 from boatyard.kube.checks import validate as check
 from boatyard.kube.client import Client
@@ -28,7 +32,7 @@ from boatyard.plan.model import Observed, Phase, Plan
 from boatyard.spec.models import Cluster
 from boatyard.versions.catalogue import catalogue
 from tasks.events import tell
-from tasks.options import RETRIED
+from tasks.options import DELAYS, RETRIED
 from tasks.steps import artifact_key
 from tasks.yard import operation, yard
 
@@ -79,7 +83,36 @@ class Look:
     changed: tuple[Condition, ...] = ()
 
 
-@task(task_run_name="look at {name}", **RETRIED)
+def watch_all(names: Sequence[str]) -> tuple[list[Look], list[Exception]]:
+    """Look at all these clusters at the same time: what that brought, and what went wrong.
+
+    Threads, no tasks: with a task for each cluster and minute, Prefect's database grows by 20 kB for each.
+    """
+    over = threading.Event()
+    with ThreadPoolExecutor(max(1, len(names)), "look") as pool:
+        futures = [pool.submit(copy_context().run, _watch_over, name, over) for name in names]
+        try:
+            found = [future.result() for future in futures]
+        finally:
+            over.set()
+    errors = [each for each in found if isinstance(each, Exception)]
+    return [each for each in found if isinstance(each, Look)], errors
+
+
+def _watch_over(name: str, over: threading.Event) -> Look | Exception:
+    """One look, tried again while that can help. over: ends the wait for the next try."""
+    for delay in (*DELAYS, None):
+        try:
+            return watch_over(name)
+        except Temporary as error:
+            if delay is None or yard().machine.wait(over, delay):
+                return error
+            get_run_logger().warning("%s is looked at again in %g s: %s", name, delay, error)
+        except Exception as error:  # noqa: BLE001 - raised when all were looked at
+            return error
+    raise AssertionError("the last try returns")
+
+
 def watch_over(name: str) -> Look:
     """Read the cluster, write its conditions down. What is wrong with the cluster is a condition, never an error."""
     here = yard()

@@ -17,9 +17,12 @@ def only_temporary(task: "Task[..., object]", run: TaskRun, state: State[object]
     return isinstance(state.data, Temporary)
 
 
+DELAYS = (2.0, 5.0, 15.0, 30.0)
+"""Seconds before each further try of what failed for a while."""
+
 RETRIED: dict[str, Any] = {
-    "retries": 4,
-    "retry_delay_seconds": [2, 5, 15, 30],
+    "retries": len(DELAYS),
+    "retry_delay_seconds": list(DELAYS),
     "retry_condition_fn": only_temporary,
     "cache_policy": NO_CACHE,
     "persist_result": False,
@@ -46,6 +49,11 @@ def raise_all(futures: "Sequence[PrefectFuture[Any]]") -> None:
         if future.state.is_failed() or future.state.is_crashed():
             error = future.state.result(raise_on_failure=False)
             failures.append(error if isinstance(error, BaseException) else Permanent(future.state.message or "failed"))
+    raise_failures(failures)
+
+
+def raise_failures(failures: Sequence[BaseException]) -> None:
+    """Raise one error that names all of them; none, where there are none."""
     if not failures:
         return
     if len(failures) == 1 or not all(isinstance(error, BoatyardError) for error in failures):
