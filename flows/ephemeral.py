@@ -4,11 +4,10 @@ Events come twice, late and in any order. Each flow first writes down what it he
 newest event says, whoever was told of it first.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from flows.apply import apply_cluster
 from flows.delete import delete_cluster
@@ -23,7 +22,7 @@ WAIT = 3600.0
 
 @flow(name="open-cluster", flow_run_name="open cluster of {repository} {number}")
 def open_cluster(
-    repository: Repository, number: Number, occurred: datetime | None = None, template: str = "pull-request"
+    repository: Repository, number: Number, occurred: AwareDatetime | None = None, template: str = "pull-request"
 ) -> None:
     """A pull request opened: create its cluster from a template, with an end to its life.
 
@@ -39,7 +38,7 @@ def open_cluster(
 
 
 @flow(name="close-cluster", flow_run_name="close cluster of {repository} {number}")
-def close_cluster(repository: Repository, number: Number, occurred: datetime | None = None) -> None:
+def close_cluster(repository: Repository, number: Number, occurred: AwareDatetime | None = None) -> None:
     """A pull request closed: delete its cluster and leave a tombstone, so that late openings change nothing.
 
     Args:

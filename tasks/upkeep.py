@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 from prefect.logging import get_run_logger
+from pydantic import ValidationError
 
 from boatyard.drivers.base import Hibernatable
 from boatyard.drivers.fleet_state import rules
@@ -21,7 +22,7 @@ from boatyard.plan.upkeep import (
 )
 from boatyard.spec.models import Cluster
 from boatyard.spec.waves import Upgrades, ring_of
-from boatyard.store.records import Entry
+from boatyard.store.records import ClusterRecord, Entry
 from tasks.events import tell
 from tasks.steps import converge
 from tasks.yard import CLEAN_UP, SCHEDULED, operate, yard
@@ -41,9 +42,21 @@ def fleet(names: list[str] | None, rings: list[str] | None = None) -> list[str]:
         return list(names) if names is not None else [record.name for record in yard().store.clusters.list()]
     waves = rules(yard())
     upgrades = waves.upgrades if waves is not None else Upgrades()
-    kept = [Cluster.model_validate(record.desired) for record in yard().store.clusters.list()]
+    kept = [each for record in yard().store.clusters.list() if (each := _readable(record)) is not None]
     inside = [each.name for each in kept if ring_of(upgrades, each.labels, each.policy.maintenance.ring) in rings]
     return [name for name in inside if names is None or name in names]
+
+
+def _readable(record: ClusterRecord) -> Cluster | None:
+    """None, with a word in the log, for one that another version wrote: it keeps no other from its upkeep."""
+    try:
+        return Cluster.model_validate(record.desired)
+    except ValidationError:
+        get_run_logger().warning(
+            "%s is left alone: this version of Boatyard cannot read what the store has of it; apply its file again",
+            record.name,
+        )
+        return None
 
 
 @contextmanager

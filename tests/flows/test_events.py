@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 
 from boatyard.spec.models import Cluster
 from boatyard.store import Todo
@@ -90,6 +91,14 @@ def test_opened_twice_closed_twice_and_reopened(request_: Request) -> None:
     assert request_.made() == 2
     request_.closed(5)
     request_.is_gone()
+
+
+def test_a_time_without_a_zone_is_refused_before_anything_is_heard(house: House) -> None:
+    nowhere = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - that is what is refused
+    for flow in (open_cluster, close_cluster):
+        with pytest.raises(ParameterTypeError, match="occurred: Input should have timezone info"):
+            flow("example/shop", 99, nowhere)
+    assert house.yard.store.claims.get(PullRequest(repository="example/shop", number=99).key) is None
 
 
 def test_the_closing_comes_first(request_: Request) -> None:
