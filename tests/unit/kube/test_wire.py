@@ -11,8 +11,9 @@ import pytest
 from boatyard.clock import Deadline, SystemClock
 from boatyard.errors import Permanent, Temporary
 from boatyard.kube import watch
-from boatyard.kube.apply import _delete_and_wait
 from boatyard.kube.client import APPLY, ApiBusy, ApiForbidden, ApiInvalid, Client
+from boatyard.kube.objects import Ref
+from boatyard.kube.waiting import wait_gone
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -217,9 +218,13 @@ def test_watch_raises_when_nobody_answers_for_long(client, server, monkeypatch):
 
 
 def test_an_object_that_went_while_the_watch_was_cut_off_is_not_waited_for(client, server):
-    found = {"metadata": {"name": "job", "uid": "17", "resourceVersion": "5"}}
-    server.script = [(200, {}, found), OK, (410, {}, {"reason": "Expired"}), page()]
-    _delete_and_wait(client, "/jobs/job", Deadline.after(20, "the test", SystemClock()))
+    job = {"resource": "jobs", "responseKind": {"kind": "Job"}, "scope": "Namespaced", "verbs": ["list", "watch"]}
+    group = {"metadata": {"name": "batch"}, "versions": [{"version": "v1", "resources": [job]}]}
+    kinds = {"kind": "APIGroupDiscoveryList", "items": [group]}
+    found = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": "shop", "name": "job", "uid": "17"}}
+    server.script = [(200, {}, kinds | {"items": []}), (200, {}, kinds)]
+    server.script += [page(found), (410, {}, {"reason": "Expired"}), page()]
+    wait_gone(client, [Ref("batch", "Job", "shop", "job")], deadline=Deadline.after(20, "the test", SystemClock()))
     assert server.script == []
 
 
