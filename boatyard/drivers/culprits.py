@@ -6,7 +6,7 @@ from typing import Any, cast
 from boatyard.drivers.backup import backup_condition
 from boatyard.drivers.base import BackedUp, Driver, Finding
 from boatyard.drivers.operation import Yard
-from boatyard.errors import BoatyardError, Permanent, Temporary
+from boatyard.errors import BoatyardError, Permanent, Temporary, Unsafe
 from boatyard.kube.apps import Sources
 from boatyard.kube.client import Client
 from boatyard.kube.objects import Ref
@@ -15,6 +15,7 @@ from boatyard.kube.preflight.look import Beside, look
 from boatyard.kube.preflight.waivers import apply_waivers
 from boatyard.spec.models import Cluster
 from boatyard.versions import Minor
+from boatyard.versions.minor import down_problem
 
 
 def find_culprits(driver: Driver, cluster: Cluster, to: str, *, yard: Yard) -> tuple[Culprit, ...]:
@@ -37,14 +38,20 @@ def find_culprits(driver: Driver, cluster: Cluster, to: str, *, yard: Yard) -> t
     return in_order(apply_waivers(found, cluster.policy.upgrade.waivers, yard.clock.now().date()))
 
 
-def next_minor(driver: Driver) -> str:
-    """The minor after the one that runs. `Permanent` where that cannot be seen."""
+def target_of(driver: Driver, to: str | None) -> str:
+    """`to`, or the minor after the one that runs. `Unsafe` for a way down, `Permanent` where nothing can be seen."""
     observed = driver.observe()
     if observed.version is None:
+        if to is not None:
+            return to
         raise Permanent(
             f"which Kubernetes runs cannot be seen: {observed.detail or f'the cluster is {observed.phase}'}."
         )
-    return str(Minor.parse(observed.version).plus(1))
+    if to is None:
+        return str(Minor.parse(observed.version).plus(1))
+    if problem := down_problem(observed.version, to):
+        raise Unsafe(problem)
+    return to
 
 
 def _provider(driver: Driver, finding: Finding) -> Culprit:

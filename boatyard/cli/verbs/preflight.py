@@ -30,12 +30,12 @@ def command(out: Out, name: str, to: str | None) -> int:
     Exit code 0: nothing blocks; 7: something does, and an upgrade would refuse to start.
     """
     from boatyard.cli.looking import looking
-    from boatyard.drivers.culprits import find_culprits, next_minor
+    from boatyard.drivers.culprits import find_culprits, target_of
 
     with looking() as yard:
         cluster = yard.registered(name)
         driver = yard.reader(cluster)
-        target = to or next_minor(driver)
+        target = target_of(driver, to)
         found = find_culprits(driver, cluster, target, yard=yard)
     stopping = sum(each.stops for each in found)
     out.emit({"cluster": name, "to": target, "ok": not stopping, "culprits": [each.document() for each in found]})

@@ -7,8 +7,9 @@ import pytest
 
 from boatyard.drivers.backup import OLDEST
 from boatyard.drivers.base import BackedUp, Backup
-from boatyard.drivers.culprits import backups
-from boatyard.errors import BoatyardError, Permanent, Temporary
+from boatyard.drivers.culprits import backups, target_of
+from boatyard.errors import BoatyardError, Permanent, Temporary, Unsafe
+from boatyard.plan.model import Observed, Phase
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -53,3 +54,31 @@ def test_a_store_that_does_not_answer_is_asked_again() -> None:
 
 def test_a_driver_that_makes_no_backups_lacks_none() -> None:
     assert backups(object(), NOW) == []
+
+
+class Running:
+    """As much of a driver as says what runs."""
+
+    def __init__(self, version: str | None) -> None:
+        self.version = version
+
+    def observe(self) -> Observed:
+        return Observed(phase=Phase.RUNNING if self.version else Phase.BROKEN, version=self.version)
+
+
+@pytest.mark.parametrize(
+    ("runs", "to", "expected"),
+    [("1.35.2", None, "1.36"), ("1.35", "1.37", "1.37"), ("1.35.2", "1.35.3", "1.35.3"), (None, "1.36", "1.36")],
+)
+def test_what_is_looked_at_is_what_was_asked_for_or_the_next_minor(runs: str, to: str, expected: str) -> None:
+    driver: Any = Running(runs)
+    assert target_of(driver, to) == expected
+
+
+@pytest.mark.parametrize(("runs", "to", "error"), [("1.36", "1.30", Unsafe), (None, None, Permanent)])
+def test_a_way_down_and_a_version_that_nobody_knows_are_not_looked_at(
+    runs: str, to: str, error: type[Exception]
+) -> None:
+    driver: Any = Running(runs)
+    with pytest.raises(error, match=r"cannot (go down to 1\.30|be seen)"):
+        target_of(driver, to)
