@@ -235,7 +235,7 @@ class Kops:
         own |= {**self._environment(), **(lent or {})}
         fixed = {"KOPS_STATE_STORE": self.state_store, "KUBECONFIG": str(self._private() / "kubeconfig")}
         region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        return minimal_env(**(_emulated_s3(own, self.region) | own | region | fixed))
+        return minimal_env(**(own | region | fixed))
 
     def _private(self) -> Path:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -326,14 +326,6 @@ def _end_of(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC) if found.tzinfo is not None else None
-
-
-def _emulated_s3(given: Mapping[str, str], region: str) -> dict[str, str]:
-    """kOps reads the address and keys of an S3 that is not AWS' own from variables of its own, all of them."""
-    if "S3_ENDPOINT" not in given:
-        return {}
-    keys = {f"S3_{key}": given.get(f"AWS_{key}", "") for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
-    return {"S3_REGION": region} | {key: value for key, value in keys.items() if value}
 
 
 def _duration(span: timedelta) -> str:

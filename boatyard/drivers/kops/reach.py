@@ -94,13 +94,14 @@ class Reach:
         return lent(self.account.credentials)
 
     def _endpoints(self) -> dict[str, str]:
-        """kOps reads an emulated S3's address, and the keys to it, from variables of its own."""
-        given: dict[str, str] = {}
-        if (endpoint := os.environ.get("AWS_ENDPOINT_URL")) and "S3_ENDPOINT" not in os.environ:
-            given["S3_ENDPOINT"] = endpoint
-        emulated = given or "S3_ENDPOINT" in os.environ
-        if emulated and (self.provider.profile or self.provider.role) and "S3_ACCESS_KEY_ID" not in os.environ:
-            ours = self.account.credentials()
-            for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-                given[f"S3_{key}"] = ours.get(f"AWS_{key}", "")
-        return given
+        """kOps reads the address, region and keys of an S3 that is not AWS' own from variables of its own, all of them.
+
+        Those that are set already are left as they are.
+        """
+        endpoint = os.environ.get("S3_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL")
+        if not endpoint:
+            return {}
+        ours = self.account.credentials() if "S3_ACCESS_KEY_ID" not in os.environ else {}
+        keys = {f"S3_{key}": ours.get(f"AWS_{key}", "") for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+        wanted = {"S3_ENDPOINT": endpoint, "S3_REGION": self.provider.region} | keys
+        return {name: value for name, value in wanted.items() if value and name not in os.environ}

@@ -171,3 +171,18 @@ def test_kops_is_lent_the_roles_or_the_profiles_credentials_and_finds_its_own_wh
     role = lent_to(spec, reach, role="arn:aws:iam::123456789012:role/kops")
     assert role["AccessKeyId"].startswith("ASIA")
     assert role["Token"]
+
+
+def test_kops_is_told_of_an_s3_that_is_not_aws_own_with_our_keys_to_it(
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("S3_ENDPOINT", "S3_REGION", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1234")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    assert reach._endpoints() == {}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    keys = {"S3_ACCESS_KEY_ID": "AKIA1234", "S3_SECRET_ACCESS_KEY": "hush"}
+    assert reach._endpoints() == {"S3_ENDPOINT": "http://127.0.0.1:1", "S3_REGION": REGION, **keys}
+    monkeypatch.setenv("S3_ACCESS_KEY_ID", "of-another")
+    assert reach._endpoints() == {"S3_ENDPOINT": "http://127.0.0.1:1", "S3_REGION": REGION}
