@@ -75,7 +75,9 @@ def _configure(draft: Draft, observed: Observed) -> tuple[str, ...]:
     """Settings of the cluster itself, before anything that would apply them unseen."""
     reasons = list(observed.differs)
     if observed.outdated:
-        reasons.append(f"{len(observed.outdated)} control-plane nodes were launched from an older configuration")
+        count = len(observed.outdated)
+        nodes = "1 control-plane node was" if count == 1 else f"{count} control-plane nodes were"
+        reasons.append(f"{nodes} launched from an older configuration")
     if not reasons:
         return ()
     disrupts = draft.moved("nodes that need the change are replaced, some at a time, within PodDisruptionBudgets")
