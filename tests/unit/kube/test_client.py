@@ -64,6 +64,39 @@ def test_discovery_knows_paths_and_scopes(client):
         client.resource("apps/v1beta1", "Deployment")
 
 
+def test_kinds_of_an_api_whose_server_is_away_are_unknown_and_not_gone(client):
+    """Another server's API, which the API server only passes on."""
+    path, name = "/apis/apiregistration.k8s.io/v1/apiservices", "v1.away.example.com"
+    spec = {
+        "group": "away.example.com",
+        "version": "v1",
+        "groupPriorityMinimum": 100,
+        "versionPriority": 10,
+        "insecureSkipTLSVerify": True,
+        "service": {"name": "none", "namespace": "default"},
+    }
+    client.create(path, {"metadata": {"name": name}, "spec": spec})
+    deadline = Deadline.after(20, "the API server's news of it", SystemClock())
+    try:
+        while not isinstance(_asked(client), Temporary):
+            deadline.check("the API server's news of it")
+            deadline.clock.wait(threading.Event(), 0.1)
+        with pytest.raises(Temporary, match=f"describe apiservice {name}"):
+            client.discovery.preferred("away.example.com", "Thing")
+        assert client.resource("apps/v1", "Deployment")
+        with pytest.raises(NotFound):
+            client.discovery.preferred("nowhere.example.com", "Thing")
+    finally:
+        client.delete(f"{path}/{name}")
+
+
+def _asked(client):
+    try:
+        return client.resource("away.example.com/v1", "Thing")
+    except (NotFound, Temporary) as error:
+        return error
+
+
 def test_watch_gives_the_list_then_changes(client, namespace):
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     client.create(path, config_map("a", namespace))
