@@ -6,6 +6,7 @@ from boatyard.plan.compute import hibernation
 from boatyard.plan.model import Verb
 from boatyard.spec.types import ClusterName
 from flows.validate import validate_cluster
+from tasks.overtaken import refuse_overtaken
 from tasks.steps import converge, run_plan
 from tasks.yard import operate
 
@@ -18,6 +19,7 @@ def hibernate_cluster(name: ClusterName) -> None:
         name: A cluster that Boatyard knows.
     """
     with operate(name, "hibernate") as op:
+        refuse_overtaken(op, Verb.WAKE)
         run_plan(hibernation(op.cluster, op.observe(), op.expected), agreed=True)  # by asking for it, or by schedule
 
 
@@ -28,6 +30,7 @@ def wake_cluster(name: ClusterName) -> None:
     Args:
         name: A cluster that Boatyard knows.
     """
-    with operate(name, "wake"):
+    with operate(name, "wake") as op:
+        refuse_overtaken(op, Verb.HIBERNATE)
         converge(Verb.WAKE)
         validate_cluster(name)

@@ -3,7 +3,9 @@
 from prefect import flow
 
 from boatyard.plan.compute import scaling
+from boatyard.plan.model import Verb
 from boatyard.spec.types import ClusterName, Name
+from tasks.overtaken import refuse_overtaken
 from tasks.steps import run_plan
 from tasks.yard import operate
 
@@ -18,4 +20,5 @@ def scale_cluster(name: ClusterName, pools: dict[Name, int]) -> None:
     """
     with operate(name, "scale") as op:
         op.refuse_asleep()
+        refuse_overtaken(op, Verb.SCALE_POOL, pools)
         run_plan(scaling(op.cluster, op.observe(), pools, op.expected))

@@ -272,3 +272,29 @@ def test_a_delete_that_goes_on_leaves_a_cluster_alone_that_was_made_since(house:
     house.is_whole(cluster)
     house.is_free(cluster.name)
     house.delete(cluster)
+
+
+def test_a_hibernation_that_goes_on_leaves_a_cluster_awake_that_was_woken_since(house: House) -> None:
+    cluster, flow = house.spec("woken", apps=False, nodes=1), "flows.hibernate:hibernate_cluster"
+    house.set_up(cluster)
+    run = house.begin(flow, run="", stop_at="after step hibernate woken", name="woken")
+    run = run.stop("after step hibernate woken").kill().id
+    house.run("flows.hibernate:wake_cluster", name="woken").well()
+    assert "began to wake woken" in house.begin(flow, run=run, name="woken").failed("Unsafe")
+    house.is_whole(cluster)
+    house.is_free("woken")
+    house.delete(cluster)
+
+
+def test_a_scaling_that_goes_on_leaves_a_newer_size_as_it_is(house: House) -> None:
+    cluster, flow = house.spec("sized", apps=False, nodes=1), "flows.scale:scale_cluster"
+    house.set_up(cluster)
+    given = {"name": "sized", "pools": {"web": 2}}
+    run = house.begin(flow, run="", stop_at="before step scale pool web", **given)
+    run = run.stop("before step scale pool web").kill().id
+    house.run(flow, name="sized", pools={"web": 3}).well()
+    assert "began to scale pool web" in house.begin(flow, run=run, **given).failed("Unsafe")
+    house.is_whole(cluster, nodes=3)
+    house.run(flow, **given).well()
+    house.is_whole(cluster, nodes=2)
+    house.delete(cluster)
