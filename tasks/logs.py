@@ -9,14 +9,18 @@ from boatyard.errors import BoatyardError
 
 _ENGINE = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "prefect.task_engine", "prefect.flow_engine")
 _PARTING = "Engine execution exited"
+_AGAIN = "Task run failed with %s: %r - Retry"
 
 
 class _Plain(logging.Filter):
-    """Drops a traceback whose error says all; drops what the engine says on its way out if the run has said it."""
+    """Drops a traceback whose error says all, what the engine says on its way out if the run has said it, and its own
+    word on a further try, which ours comes before."""
 
     _last: BaseException | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith(_AGAIN) and any(isinstance(each, BoatyardError) for each in record.args or ()):
+            return False
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, BoatyardError):
             if error is _Plain._last and str(record.msg).startswith(_PARTING):

@@ -6,6 +6,7 @@ from typing import Any
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture, wait
+from prefect.logging import get_run_logger
 from prefect.tasks import Task
 
 from boatyard.drivers.stopping import signalled, stop_all
@@ -13,8 +14,12 @@ from boatyard.errors import BoatyardError, Permanent, Temporary
 
 
 def only_temporary(task: "Task[..., object]", run: TaskRun, state: State[object]) -> bool:
-    """Prefect's retry condition: nothing is tried again but what another try can mend."""
-    return isinstance(state.data, Temporary)
+    """Prefect's retry condition: nothing is tried again but what another try can mend. Asked where a try is left."""
+    if not isinstance(state.data, Temporary):
+        return False
+    delay = DELAYS[min(run.run_count, len(DELAYS)) - 1]
+    get_run_logger().warning("%s: %s Trying again in %g s.", run.name, state.data, delay)
+    return True
 
 
 DELAYS = (2.0, 5.0, 15.0, 30.0)
