@@ -99,9 +99,12 @@ def test_a_run_that_fails_fails_the_hook(tmp_path: Path, client: SyncPrefectClie
         start(tmp_path)
 
 
-def pool(client: SyncPrefectClient, name: str, *, places: int, hooks: str) -> None:
-    """A work pool without a worker, and a hook's deployment in it."""
-    client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=places))
+def pool(client: SyncPrefectClient, name: str, *, places: int, hooks: str, of_queue: bool = False) -> None:
+    """A work pool without a worker, and a hook's deployment in it. of_queue: its queue has the limit, as in ours."""
+    limit = None if of_queue else places
+    made = client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+    if of_queue:
+        client.update_work_queue(made.default_queue_id, concurrency_limit=places)
     client.create_deployment(client.create_flow(smoke), hooks, work_pool_name=name, enforce_parameter_schema=False)
 
 
@@ -116,23 +119,33 @@ def upgrading(client: SyncPrefectClient, tmp_path: Path, name: str, hook: str) -
     run_flow(upgrade, flow_run=client.create_flow_run_from_deployment(deployment), parameters={})
 
 
+@pytest.mark.parametrize(
+    ("name", "of_queue", "told"),
+    [("narrow", False, "work pool narrow"), ("slim", True, "queue default of work pool slim")],
+)
 def test_a_run_whose_only_place_the_upgrade_holds_itself_is_not_waited_for(
-    tmp_path: Path, client: SyncPrefectClient
+    tmp_path: Path, client: SyncPrefectClient, name: str, of_queue: bool, told: str
 ) -> None:
     known = {run.id for run in runs(client)}
-    pool(client, "narrow", places=1, hooks="narrow")
+    pool(client, name, places=1, hooks=name, of_queue=of_queue)
     with pytest.raises(
-        Permanent, match=r"smoke-test failed: work pool narrow has one place, and this upgrade holds it itself\."
+        Permanent, match=rf"smoke-test failed: {told} has one place, and this upgrade holds it itself\."
     ):
-        upgrading(client, tmp_path, "narrow", "narrow")
+        upgrading(client, tmp_path, name, name)
     (given_up,) = [run for run in runs(client) if run.id not in known]
     assert given_up.state is not None
     assert given_up.state.is_cancelled()
 
 
-def test_what_keeps_a_run_from_its_start_is_said_while_it_waits(tmp_path: Path, client: SyncPrefectClient) -> None:
-    pool(client, "taken", places=1, hooks="taken")
-    known = client.create_flow_run_from_deployment(client.read_deployment_by_name("smoke/taken").id)
+@pytest.mark.parametrize(
+    ("name", "of_queue", "told"),
+    [("taken", False, "work pool taken"), ("busy", True, "queue default of work pool busy")],
+)
+def test_what_keeps_a_run_from_its_start_is_said_while_it_waits(
+    tmp_path: Path, client: SyncPrefectClient, name: str, of_queue: bool, told: str
+) -> None:
+    pool(client, name, places=1, hooks=name, of_queue=of_queue)
+    known = client.create_flow_run_from_deployment(client.read_deployment_by_name(f"smoke/{name}").id)
     client.set_flow_run_state(known.id, Running(), force=True)
     lines: list[str] = []
 
@@ -140,11 +153,11 @@ def test_what_keeps_a_run_from_its_start_is_said_while_it_waits(tmp_path: Path, 
         lines.append(line)
         client.set_flow_run_state(known.id, Completed(), force=True)
 
-    with pytest.raises(Permanent, match=r"begun by no worker in 5 s: no worker of work pool taken is up\."):
-        start(tmp_path, "smoke/taken", timeout=5.0, report=give_way)
+    with pytest.raises(Permanent, match=rf"begun by no worker in 5 s: no worker of work pool {name} is up\."):
+        start(tmp_path, f"smoke/{name}", timeout=5.0, report=give_way)
     assert [line.rpartition(": ")[2] for line in lines] == [
-        "the only place of work pool taken is taken",
-        "no worker of work pool taken is up",
+        f"the only place of {told} is taken",
+        f"no worker of work pool {name} is up",
     ]
 
 

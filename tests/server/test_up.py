@@ -182,6 +182,22 @@ def _nights_pass(yard: Yard, deployment: str, nights: int) -> int:
         return len(found)
 
 
+def test_runs_that_fill_the_limit_hold_back_others_by_hand_and_no_schedule(yard: Yard):
+    assert yard.stop() == 0
+    yard.start(0, "--one-at-a-time")
+    first = yard.begin("gate", name="long")
+    yard.lines("gate-long")
+    second = yard.begin("gate", name="queued")
+    yard.let_go("swept")
+    swept = yard.begin("sweep", name="swept")
+    assert yard.in_state(swept, "COMPLETED", "FAILED", "CANCELLED")["state_type"] == "COMPLETED"
+    assert not (yard.out / "gate-queued").exists()
+    yard.let_go("long")
+    yard.let_go("queued")
+    for each in (first, second):
+        assert yard.in_state(each, "COMPLETED", "FAILED", "CRASHED")["state_type"] == "COMPLETED"
+
+
 def test_stop_drains_running_flows_and_the_next_up_is_clean(yard: Yard):
     run_id = yard.begin("gate", name="drain")
     flow_process = int(yard.lines("gate-drain")[0])

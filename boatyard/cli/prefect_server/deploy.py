@@ -17,7 +17,7 @@ from boatyard.cli.prefect_server.catalogue import (
     read_deployments,
 )
 from boatyard.cli.prefect_server.form import description, form_schema
-from boatyard.cli.prefect_server.place import POOL
+from boatyard.cli.prefect_server.place import BY_HAND, BY_SCHEDULE, POOL
 from boatyard.errors import Permanent
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def prepare(
 def deploy(prepared: Prepared, *, limit: int | None = None) -> dict[str, UUID]:
     """Make work pool, deployments and automations in the server of the current settings; ids by deployment name.
 
-    limit: the most flow runs of the pool side by side.
+    limit: the most flow runs side by side; those of deployments with a schedule have a queue of their own without one.
     A scheduled run that was due and never started is dropped, so that an outage is not caught up minute by minute; a
     deployment tagged `catch-up` then gets one run at once. So no worker may run yet: it would take them first.
     """
@@ -106,6 +106,7 @@ def _body(one: Deployment) -> tuple[str, dict[str, Any]]:
         "name": one.name,
         "entrypoint": one.entrypoint,
         "work_pool_name": POOL,
+        "work_queue_name": BY_SCHEDULE if one.schedules else BY_HAND,
         "description": one.description or description(flow),
         "tags": [_OURS, *one.tags],
         "parameters": one.parameters,
@@ -142,13 +143,12 @@ async def _work_pool(client: "PrefectClient", limit: int | None) -> None:
         [sys.executable, "-m", "boatyard.cli.prefect_server.flow_process"]
     )
     try:
-        await client.read_work_pool(POOL)
+        pool = await client.read_work_pool(POOL)
     except ObjectNotFound:
-        await client.create_work_pool(
-            WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=limit)
-        )
+        pool = await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
     else:
-        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template, concurrency_limit=limit))
+        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template, concurrency_limit=None))
+    await client.update_work_queue(pool.default_queue_id, concurrency_limit=limit)
 
 
 async def _remove_others(client: "PrefectClient", keep: set[UUID]) -> None:

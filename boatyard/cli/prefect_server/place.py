@@ -10,6 +10,9 @@ from boatyard.settings import Settings
 
 HOST = "127.0.0.1"
 POOL = "boatyard"
+BY_HAND, BY_SCHEDULE = "default", "schedules"
+"""The pool's queues. Only the first has a limit: many long upgrades or creations side by side must not keep the fleet
+from being watched and maintained."""
 
 # The task-run recorder writes one row a transaction by default: on SQLite twenty small flows then take half a minute
 # and answer 503 meanwhile. Its flush interval is cut to whole seconds: below one, an idle server spins on a full core.

@@ -14,7 +14,13 @@ from boatyard.cli.verb import verb
     show_default=True,
     help="Port of API and UI; 0 lets the system choose.",
 )
-@click.option("--limit", type=click.IntRange(1, 500), default=8, show_default=True, help="Flow runs side by side.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 500),
+    default=8,
+    show_default=True,
+    help="Flow runs side by side, besides those of schedules.",
+)
 @click.option(
     "--drain",
     type=click.IntRange(0, 86400),

@@ -1,4 +1,4 @@
-"""`boatyard up` with the toy flows: argv[1] is the port, argv[2] may be --no-auth."""
+"""`boatyard up` with the toy flows: argv[1] is the port; --no-auth and --one-at-a-time may follow."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -27,5 +27,6 @@ def _prepared() -> Prepared:
 
 
 if __name__ == "__main__":
-    options = Options(port=int(sys.argv[1]), auth="--no-auth" not in sys.argv, drain=60, prepared=_prepared)
+    limit = 1 if "--one-at-a-time" in sys.argv else 8
+    options = Options(int(sys.argv[1]), auth="--no-auth" not in sys.argv, limit=limit, drain=60, prepared=_prepared)
     sys.exit(up(Settings.load(), options, lambda line: sys.stdout.write(line + "\n") and sys.stdout.flush()))
