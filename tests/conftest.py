@@ -16,6 +16,10 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("house")
 
+# Without a server of the test's own, Prefect's threads would start one for what they still have to send at the end, and
+# leave it there.
+os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
+
 # A shell that runs the tests in the background ignores Ctrl-C, and programs that they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
