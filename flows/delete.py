@@ -5,9 +5,10 @@ from prefect import flow
 from boatyard.errors import Unsafe
 from boatyard.plan.compute import deletion
 from boatyard.spec.types import ClusterName
+from tasks.overtaken import refuse_made_anew
 from tasks.residue import prove_deleted
 from tasks.steps import run_plan
-from tasks.yard import first_begun, operate
+from tasks.yard import operate
 
 
 @flow(name="delete-cluster", flow_run_name="delete {name}")
@@ -23,12 +24,6 @@ def delete_cluster(name: ClusterName, confirm: str) -> None:
     if confirm != name:
         raise Unsafe(f"to delete {name}, confirm must be {name!r}, found {confirm!r}; nothing was deleted.")
     with operate(name, "delete") as op:
-        begun, known = first_begun(), op.yard.store.clusters.get(name)
-        if begun is not None and known is not None and known.created_at > begun:
-            raise Unsafe(
-                f"{name} was made anew at {known.created_at:%Y-%m-%d %H:%M:%S} UTC, after this deletion was begun;"
-                " it is left alone.",
-                hint="Start a new deletion if it is to go, too.",
-            )
+        refuse_made_anew(op)
         run_plan(deletion(op.cluster, op.observe(), op.expected), agreed=True)  # by the name, given twice
         prove_deleted()

@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import datetime
 
-from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
@@ -56,13 +54,6 @@ def who() -> str:
     if name := os.environ.get("BOATYARD_WHO"):
         return name
     return flow_run.get_parameters().get("who") or (flow_run.name and f"flow run {flow_run.name}") or getpass.getuser()
-
-
-def first_begun() -> datetime | None:
-    """When the running flow was begun, where a try before this one was cut off; None at its first try."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context is not None else None
-    return run.start_time if run is not None and run.run_count > 1 else None
 
 
 def operation() -> Operation:

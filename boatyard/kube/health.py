@@ -168,17 +168,14 @@ def _system_pods(seen: Sequence[Json] | BoatyardError, now: datetime) -> Check:
     name = "system-pods"
     if isinstance(seen, BoatyardError):
         return _unread(name, seen)
-    live = [pod for pod in seen if (pod.get("status") or {}).get("phase") != "Succeeded"]
-    ended = [pod for pod in live if _ended(pod)]
-    live = [pod for pod in live if pod not in ended]
+    ended = [pod for pod in seen if _ended(pod)]
+    live = [pod for pod in seen if (pod.get("status") or {}).get("phase") != "Succeeded" and not _ended(pod)]
     bad = [pod for pod in live if not _is(pod, "Ready") and not pod["metadata"].get("deletionTimestamp")]
-    if not live and not ended:
-        return Check(name, State.OK, "none")
     if not bad and ended:
         text = f"{len(live)} Ready; ended, and left to their controllers: {_names(ended)} ({_why_pod(ended[0])})"
         return Check(name, State.WARN, text)
     if not bad:
-        return Check(name, State.OK, f"{len(live)} Ready")
+        return Check(name, State.OK, f"{len(live)} Ready" if live else "none")
     young = all(_young(pod, now, POD_GRACE) for pod in bad)
     text = f"{len(bad)} of {len(live)} not Ready: {_names(bad)} ({_why_pod(bad[0])})"
     return Check(name, State.WAITING if young else State.FAIL, text)

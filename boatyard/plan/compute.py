@@ -76,8 +76,8 @@ def _configure(draft: Draft, observed: Observed) -> tuple[str, ...]:
     reasons = list(observed.differs)
     if observed.outdated:
         count = len(observed.outdated)
-        nodes = "1 control-plane node was" if count == 1 else f"{count} control-plane nodes were"
-        reasons.append(f"{nodes} launched from an older configuration")
+        those = "1 control-plane node was" if count == 1 else f"{count} control-plane nodes were"
+        reasons.append(f"{those} launched from an older configuration")
     if not reasons:
         return ()
     disrupts = draft.moved("nodes that need the change are replaced, some at a time, within PodDisruptionBudgets")

@@ -15,7 +15,7 @@ from boatyard.drivers.kops.guard import Scope
 from boatyard.drivers.kops.parse import Preview
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.spec import BASTIONS
-from boatyard.drivers.kops.store import Record
+from boatyard.drivers.kops.store import Document, Record
 from boatyard.drivers.kops.waiting import in_time
 from boatyard.errors import Permanent, Unsafe
 from boatyard.plan.model import Touched
@@ -56,16 +56,17 @@ def apply(reach: Reach, scope: Scope, only: Sequence[str] = ()) -> bool:
 
 def applied_whole(reach: Reach, record: Record) -> None:
     """kOps has just made all of this record so: no later step of this operation need ask what it says of a pool."""
-    reach.env.done[_WHOLE] = _digest(record)
+    reach.env.done[_WHOLE] = digest(record.documents)
 
 
 def is_applied(reach: Reach, record: Record) -> bool:
     """Was this very record made so, whole, by an earlier step of this operation?"""
-    return reach.env.done.get(_WHOLE) == _digest(record)
+    return reach.env.done.get(_WHOLE) == digest(record.documents)
 
 
-def _digest(record: Record) -> str:
-    return hashlib.sha256(json.dumps(record.documents, sort_keys=True, default=str).encode()).hexdigest()
+def digest(documents: Sequence[Document]) -> str:
+    """What tells these documents from others."""
+    return hashlib.sha256(json.dumps(documents, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def arrived(reach: Reach) -> None:

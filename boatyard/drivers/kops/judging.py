@@ -12,9 +12,12 @@ from typing import Any
 import yaml
 
 from boatyard.drivers.kops import render
+from boatyard.drivers.kops.changes import digest
 from boatyard.drivers.kops.reach import Reach
 from boatyard.drivers.kops.store import Document
 from boatyard.errors import InvalidSpec, Permanent
+
+_TAKEN = "documents whose raw fields kOps takes"
 
 
 def judge(reach: Reach, version: str) -> None:
@@ -25,7 +28,10 @@ def judge(reach: Reach, version: str) -> None:
     raw = reach.provider.raw
     if not raw.cluster and not raw.groups:
         return
-    kept = _kept(reach, render.manifests(reach.cluster, version))
+    documents = render.manifests(reach.cluster, version)
+    if reach.env.done.get(_TAKEN) == digest(documents):  # by an earlier step of this operation
+        return
+    kept = _kept(reach, documents)
     lost = [("cluster", *path) for path in _lost(raw.cluster, kept.get(reach.name))]
     for name, fields in raw.groups.items():
         lost += [("groups", name, *path) for path in _lost(fields, kept.get(name))]
@@ -34,6 +40,7 @@ def judge(reach: Reach, version: str) -> None:
             [f"provider.raw.{'.'.join(path)}: kOps does not know it and would leave it out." for path in lost],
             hint="Its fields: https://kops.sigs.k8s.io/cluster_spec/ and https://kops.sigs.k8s.io/instance_groups/.",
         )
+    reach.env.done[_TAKEN] = digest(documents)
 
 
 def _kept(reach: Reach, documents: Sequence[Document]) -> dict[str, Any]:

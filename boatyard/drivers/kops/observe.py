@@ -26,8 +26,9 @@ from boatyard.versions import Version
 _TIMEOUT = 5.0  # seconds for the API server's answer before the cluster counts as broken
 
 _NOT_SEEN = (AwsBusy, AwsRefused, DeadlineExceeded, Credentials, Denied, Throttled, MissingTool)
-_PASSING = (Temporary, DeadlineExceeded)
 """What keeps us from looking, and says nothing of the cluster: no credentials, no permission, no answer in time."""
+_PASSING = (Temporary, DeadlineExceeded)
+"""Those of them that may pass by themselves."""
 
 _COMPARED = ("spec.minSize:", "spec.maxSize:", "spec.machineType:", "spec.nodeLabels.", "spec.taints:")
 """Differences of a pool that plans know by themselves; `spec.nodeLabels:` as a whole never differs."""
@@ -49,7 +50,7 @@ def observe(reach: Reach) -> Observed:
             record_, fleet_ = threads.submit(reach.store.read), threads.submit(reach.fleet.read)
             record, fleet = record_.result(), fleet_.result()
     except _NOT_SEEN as error:
-        return Observed(phase=Phase.UNKNOWN, detail=str(error), passing=isinstance(error, _PASSING))
+        return _unseen(error)
     except BoatyardError as error:  # a record that is damaged
         return Observed(phase=Phase.BROKEN, detail=str(error))
     if record.cluster is None and not fleet:
@@ -57,6 +58,11 @@ def observe(reach: Reach) -> Observed:
             return Observed(phase=Phase.PARTIAL, detail="its deletion was cut off")
         return Observed(phase=Phase.ABSENT)
     return unfinished(record, fleet) or _look(reach, record, fleet)
+
+
+def _unseen(error: Exception, version: str | None = None) -> Observed:
+    passing = isinstance(error, _PASSING)
+    return Observed(phase=Phase.UNKNOWN, version=version, detail=str(error), passing=passing)
 
 
 def unfinished(record: Record, fleet: Mapping[str, ScalingGroup]) -> Observed | None:
@@ -85,8 +91,7 @@ def _look(reach: Reach, record: Record, fleet: Mapping[str, ScalingGroup]) -> Ob
         try:
             admin = access.admin(reach, record)
         except _NOT_SEEN as error:
-            passing = isinstance(error, _PASSING)
-            return known.model_copy(update={"phase": Phase.UNKNOWN, "detail": str(error), "passing": passing})
+            return _unseen(error, record.version)
         known = known.model_copy(update={"endpoint": admin.endpoint or None})
         with Client(admin.document, timeout=_TIMEOUT, retries=0) as client:
             seen = _ask(client)

@@ -89,6 +89,14 @@ def test_nothing_is_asked_without_raw_fields(reach_of: Any, monkeypatch: pytest.
     assert stores == []
 
 
+def test_steps_of_one_operation_ask_once(reach_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = kops_that_knows(monkeypatch)
+    reach = reach_of({"cluster": {"cloudLabels": {"a": "b"}}})
+    for version in ("1.35.5", "1.35.5", "1.36.1"):
+        judge(reach, version)
+    assert len(stores) == 2
+
+
 def test_a_value_that_kops_refuses_is_a_mistake_in_the_spec(reach_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(kops: Kops, manifests: Any) -> None:
         raise Permanent("registering failed; kOps said: cannot unmarshal string into maxPods of type int32.")
